@@ -1,0 +1,63 @@
+import type { BucketSpec } from '@spillway/contracts/buckets';
+import { SpillwayError } from '@spillway/errors/spillway-error';
+import type { Bus } from './bus.ts';
+import { clientOf } from './connect.ts';
+import type { NatsKv, RawSubscription } from './nats-client.ts';
+
+/** A KV bucket with JSON values. Watches survive reconnects and the loss of a memory bucket. */
+export type Bucket<T> = {
+  get(key: string): Promise<T | undefined>;
+  put(key: string, value: T): Promise<void>;
+  delete(key: string): Promise<void>;
+  /** Present entries first, then changes; `undefined` means deleted. After a reconnect the present ones come again. */
+  watch(onEntry: (key: string, value: T | undefined) => void): { stop(): void };
+};
+
+const parse = <T>(bytes: Uint8Array): T => JSON.parse(Buffer.from(bytes).toString()) as T;
+
+export function openBucket<T>(bus: Bus, spec: BucketSpec): Bucket<T> {
+  let opened: Promise<NatsKv> | undefined;
+  bus.onDown(() => {
+    opened = undefined;
+  });
+  const open = (): Promise<NatsKv> => {
+    if (!bus.up)
+      return Promise.reject(
+        new SpillwayError('UNAVAILABLE', 'the message bus is away', { reason: 'bus', retryAfterMs: 1_000 }),
+      );
+    opened ??= clientOf(bus).kv(spec);
+    return opened;
+  };
+  return {
+    get: async (key) => {
+      const bytes = await (await open()).get(key);
+      return bytes === undefined ? undefined : parse<T>(bytes);
+    },
+    put: async (key, value) => (await open()).put(key, Buffer.from(JSON.stringify(value))),
+    delete: async (key) => (await open()).delete(key),
+    watch: (onEntry) => {
+      let current: RawSubscription | undefined;
+      let stopped = false;
+      const start = async () => {
+        current?.stop();
+        try {
+          const watch = await (await open()).watch(({ key, value }) => {
+            if (!stopped) onEntry(key, value === undefined ? undefined : parse<T>(value));
+          });
+          if (stopped) watch.stop();
+          else current = watch;
+        } catch {
+          if (!stopped && bus.up) setTimeout(start, 100).unref();
+        }
+      };
+      const leave = bus.onUp(() => void start());
+      return {
+        stop: () => {
+          stopped = true;
+          leave();
+          current?.stop();
+        },
+      };
+    },
+  };
+}

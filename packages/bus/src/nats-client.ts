@@ -1,0 +1,262 @@
+import type { BucketSpec } from '@spillway/contracts/buckets';
+import type { ConsumerSpec, StreamSpec } from '@spillway/contracts/streams';
+import { SpillwayError } from '@spillway/errors/spillway-error';
+import {
+  AckPolicy,
+  connect,
+  DeliverPolicy,
+  DiscardPolicy,
+  Events,
+  type KV,
+  Match,
+  type Msg,
+  type NatsConnection,
+  NatsError,
+  nanos,
+  headers as newHeaders,
+  nuid,
+  ReplayPolicy,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+} from 'nats';
+
+/** The only file that imports `nats`: no error, enum or codec of it leaves, so another client line is one file away. */
+
+/** `code` is the status of a header-only message (408, 409, 503 …), 0 for an ordinary one. Payload bytes are a view. */
+export type RawMessage = {
+  subject: string;
+  payload: Uint8Array;
+  reply: string;
+  code: number;
+  header(name: string): string | undefined;
+};
+
+export type RawSubscription = { stop(): void };
+export type KvEntry = { key: string; value: Uint8Array | undefined };
+
+const NO_STREAM = 10_059;
+const NO_KEY = 10_037;
+
+const toRaw = (m: Msg): RawMessage => ({
+  subject: m.subject,
+  payload: m.data,
+  reply: m.reply ?? '',
+  code: m.headers?.code ?? 0,
+  header: (name) => m.headers?.get(name, Match.IgnoreCase) || undefined,
+});
+
+const apiCode = (thrown: unknown): number => (thrown instanceof NatsError ? (thrown.api_error?.err_code ?? 0) : 0);
+
+/** Everything that fails against the server is UNAVAILABLE to its caller: retryable, and never the caller's fault. */
+const unavailable = (what: string, cause: unknown): SpillwayError =>
+  new SpillwayError('UNAVAILABLE', what, { reason: 'bus', retryAfterMs: 1_000, cause });
+
+export class NatsClient {
+  readonly #nc: NatsConnection;
+  readonly #inboxPrefix: string;
+
+  private constructor(nc: NatsConnection, inboxPrefix: string) {
+    this.#nc = nc;
+    this.#inboxPrefix = inboxPrefix;
+  }
+
+  /** Resolves once connected, however long the server takes to appear; reconnects for ever afterwards. */
+  static async connect(options: { url: string; name: string; inboxPrefix: string }): Promise<NatsClient> {
+    const nc = await connect({
+      servers: options.url,
+      name: options.name,
+      inboxPrefix: options.inboxPrefix,
+      maxReconnectAttempts: -1, // the default of 10 closes the client for good
+      reconnectTimeWait: 100, // default 2 s: too long for "good answers within 2 s"
+      reconnectJitter: 50,
+      pingInterval: 2_500, // default 2 min: a vanished peer would be noticed after minutes
+      maxPingOut: 2,
+      waitOnFirstConnect: true, // services start in any order
+    });
+    return new NatsClient(nc, options.inboxPrefix);
+  }
+
+  get serverVersion(): string {
+    return this.#nc.info?.version ?? '';
+  }
+
+  get maxPayload(): number {
+    return this.#nc.info?.max_payload ?? 1_048_576;
+  }
+
+  inbox(): string {
+    return `${this.#inboxPrefix}.${nuid.next()}`;
+  }
+
+  /** `down` at once when the connection is lost; `up` when it is back (what lived in memory at the server may be gone). */
+  onStatus(listener: (status: 'up' | 'down') => void): void {
+    void (async () => {
+      for await (const event of this.#nc.status()) {
+        if (event.type === Events.Disconnect) listener('down');
+        else if (event.type === Events.Reconnect) listener('up');
+      }
+    })();
+  }
+
+  publish(subject: string, payload: Uint8Array, reply?: string, headers?: Record<string, string>): void {
+    if (reply === undefined && headers === undefined) {
+      this.#nc.publish(subject, payload);
+      return;
+    }
+    const options: { reply?: string; headers?: ReturnType<typeof newHeaders> } = {};
+    if (reply !== undefined) options.reply = reply;
+    if (headers !== undefined) {
+      options.headers = newHeaders();
+      for (const [name, value] of Object.entries(headers)) options.headers.set(name, value);
+    }
+    this.#nc.publish(subject, payload, options);
+  }
+
+  /** Survives reconnects. A throwing listener is a bug of the listener and ends the process. */
+  subscribe(subject: string, onMessage: (message: RawMessage) => void, queue?: string): RawSubscription {
+    const callback = (error: NatsError | null, m: Msg) => {
+      if (error === null) onMessage(toRaw(m));
+    };
+    const sub = this.#nc.subscribe(subject, queue === undefined ? { callback } : { callback, queue });
+    return { stop: () => sub.unsubscribe() };
+  }
+
+  /**
+   * Creates the stream or brings it to its specification, and reads it back: old servers drop options they do not know
+   * without a word.
+   */
+  async applyStream(spec: StreamSpec): Promise<void> {
+    const wanted: Partial<StreamConfig> = {
+      name: spec.name,
+      subjects: spec.subjects,
+      storage: spec.storage === 'memory' ? StorageType.Memory : StorageType.File,
+      retention: spec.retention === 'workqueue' ? RetentionPolicy.Workqueue : RetentionPolicy.Limits,
+      discard: DiscardPolicy.New,
+      num_replicas: 1,
+      max_bytes: spec.maxBytes,
+      max_age: nanos(spec.maxAgeMs),
+      duplicate_window: nanos(spec.duplicateWindowMs),
+    };
+    if (spec.maxMessagesPerSubject !== undefined) {
+      wanted.max_msgs_per_subject = spec.maxMessagesPerSubject;
+      wanted.discard_new_per_subject = true;
+    }
+    try {
+      const jsm = await this.#nc.jetstreamManager({ timeout: 2_000 });
+      const found = await jsm.streams.info(spec.name).catch((thrown: unknown) => {
+        if (apiCode(thrown) === NO_STREAM) return undefined;
+        throw thrown;
+      });
+      const applied = found
+        ? await this.#updateIfDifferent(found.config, wanted)
+        : (await jsm.streams.add(wanted)).config;
+      for (const key of ['discard', 'max_bytes', 'storage', 'retention', 'discard_new_per_subject'] as const) {
+        if (wanted[key] !== undefined && applied[key] !== wanted[key]) {
+          throw new Error(`stream ${spec.name}: the server keeps ${key} = ${String(applied[key])}`);
+        }
+      }
+    } catch (cause) {
+      throw unavailable(`stream ${spec.name} could not be provided`, cause);
+    }
+  }
+
+  async #updateIfDifferent(found: StreamConfig, wanted: Partial<StreamConfig>): Promise<StreamConfig> {
+    const different = (Object.keys(wanted) as (keyof StreamConfig)[]).some(
+      (key) => JSON.stringify(found[key]) !== JSON.stringify(wanted[key]),
+    );
+    if (!different) return found;
+    const jsm = await this.#nc.jetstreamManager();
+    return (await jsm.streams.update(wanted.name as string, { ...found, ...wanted })).config;
+  }
+
+  /** Creates the durable pull consumer, or changes what may be changed of it. */
+  async applyConsumer(spec: ConsumerSpec): Promise<void> {
+    try {
+      const jsm = await this.#nc.jetstreamManager({ timeout: 2_000 });
+      await jsm.consumers.add(spec.stream, {
+        durable_name: spec.durable,
+        filter_subject: spec.filterSubject,
+        ack_policy: AckPolicy.Explicit,
+        deliver_policy: DeliverPolicy.All,
+        replay_policy: ReplayPolicy.Instant,
+        ack_wait: nanos(spec.ackWaitMs),
+        max_deliver: spec.maxDeliver,
+        max_ack_pending: spec.maxAckPending,
+        mem_storage: spec.memory,
+        max_waiting: 512,
+      });
+    } catch (cause) {
+      throw unavailable(`consumer ${spec.durable} of ${spec.stream} could not be provided`, cause);
+    }
+  }
+
+  async kv(spec: BucketSpec): Promise<NatsKv> {
+    try {
+      const kv = await this.#nc.jetstream({ timeout: 2_000 }).views.kv(spec.name, {
+        history: 1,
+        ttl: spec.ttlMs,
+        storage: spec.storage === 'memory' ? StorageType.Memory : StorageType.File,
+      });
+      return new NatsKv(kv, spec.name);
+    } catch (cause) {
+      throw unavailable(`bucket ${spec.name} could not be provided`, cause);
+    }
+  }
+
+  async flush(): Promise<void> {
+    await this.#nc.flush();
+  }
+
+  /** Delivers what is buffered, then closes. */
+  async drain(): Promise<void> {
+    if (!this.#nc.isClosed()) await this.#nc.drain().catch(() => this.#nc.close());
+  }
+
+  async close(): Promise<void> {
+    if (!this.#nc.isClosed()) await this.#nc.close();
+  }
+}
+
+export class NatsKv {
+  readonly #kv: KV;
+  readonly #bucket: string;
+
+  constructor(kv: KV, bucket: string) {
+    this.#kv = kv;
+    this.#bucket = bucket;
+  }
+
+  async get(key: string): Promise<Uint8Array | undefined> {
+    try {
+      const entry = await this.#kv.get(key);
+      return entry === null || entry.operation !== 'PUT' ? undefined : entry.value;
+    } catch (thrown) {
+      if (apiCode(thrown) === NO_KEY) return undefined;
+      throw unavailable(`bucket ${this.#bucket} could not be read`, thrown);
+    }
+  }
+
+  async put(key: string, value: Uint8Array): Promise<void> {
+    await this.#kv.put(key, value).catch((thrown: unknown) => {
+      throw unavailable(`bucket ${this.#bucket} could not be written`, thrown);
+    });
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#kv.delete(key).catch((thrown: unknown) => {
+      throw unavailable(`bucket ${this.#bucket} could not be written`, thrown);
+    });
+  }
+
+  /** All present entries, then every change, until stopped or the connection is lost. */
+  async watch(onEntry: (entry: KvEntry) => void): Promise<RawSubscription> {
+    const entries = await this.#kv.watch();
+    void (async () => {
+      for await (const entry of entries) {
+        onEntry({ key: entry.key, value: entry.operation === 'PUT' ? entry.value : undefined });
+      }
+    })().catch(() => undefined); // ends with its connection; the bucket opens another on the next `up`
+    return { stop: () => entries.stop() };
+  }
+}

@@ -1,0 +1,174 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ConsumerSpec } from '@spillway/contracts/streams';
+import type { Bus, Subscription } from './bus.ts';
+import { clientOf } from './connect.ts';
+import type { RawMessage } from './nats-client.ts';
+
+export type PulledMessage = {
+  subject: string;
+  payload: Uint8Array;
+  ackSubject: string;
+  /** 1 at the first delivery. */
+  deliveries: number;
+  streamSeq: number;
+  /** Messages still waiting in the stream for this consumer. */
+  pending: number;
+  header(name: string): string | undefined;
+  ack(): void;
+  nak(delayMs?: number): void;
+  working(): void;
+  term(): void;
+};
+
+const EXPIRES_MS = 20_000;
+const ACK = Buffer.from('+ACK');
+const NAK = Buffer.from('-NAK');
+const WORKING = Buffer.from('+WPI');
+const TERM = Buffer.from('+TERM');
+
+/** `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>`, or its longer form with domain and account. */
+export function parseAckSubject(subject: string): { deliveries: number; streamSeq: number; pending: number } {
+  const tokens = subject.split('.');
+  const at = tokens.length >= 11 ? 6 : 4;
+  return { deliveries: Number(tokens[at]), streamSeq: Number(tokens[at + 1]), pending: Number(tokens[at + 4]) };
+}
+
+/**
+ * Raw pulls of one durable consumer with an exact account of what was asked for: `fetch()` of the client cannot wait less
+ * than a second, and `consume()` prefetches. The consumer is provided again after every reconnect.
+ */
+export class PullSource {
+  readonly #bus: Bus;
+  readonly #spec: ConsumerSpec;
+  readonly #onMessage: (message: PulledMessage) => void;
+  readonly #onIdle: () => void;
+  readonly #asked = new Map<string, number>(); // pull → messages it may still bring
+  readonly #nextSubject: string;
+  #inbox = '';
+  #inboxSub: Subscription | undefined;
+  #leave: (() => void)[] = [];
+  #ready = false;
+  #pulls = 0;
+  #outstanding = 0;
+  #epoch = 0;
+
+  /** `onIdle` is called when the source has become ready, and when a pull ended with less than it asked for. */
+  constructor(
+    bus: Bus,
+    spec: ConsumerSpec,
+    onMessage: (message: PulledMessage) => void,
+    onIdle: () => void = () => undefined,
+  ) {
+    this.#bus = bus;
+    this.#spec = spec;
+    this.#onMessage = onMessage;
+    this.#onIdle = onIdle;
+    this.#nextSubject = `$JS.API.CONSUMER.MSG.NEXT.${spec.stream}.${spec.durable}`;
+  }
+
+  /** Messages asked for and neither delivered nor given up. */
+  get outstanding(): number {
+    return this.#outstanding;
+  }
+
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  start(): void {
+    this.#leave = [this.#bus.onDown(() => this.#forget()), this.#bus.onUp(() => void this.#open())];
+  }
+
+  /** One more pull. Nothing happens while the consumer is not there: `onIdle` says when to ask again. */
+  request(messages: number): void {
+    if (!this.#ready || messages < 1) return;
+    this.#pulls += 1;
+    const pull = `${this.#inbox}.${this.#pulls.toString(36)}`;
+    const body = `{"batch":${messages},"expires":${EXPIRES_MS * 1_000_000}}`;
+    if (!this.#bus.publish(this.#nextSubject, Buffer.from(body), { reply: pull })) return;
+    this.#asked.set(pull, messages);
+    this.#outstanding += messages;
+  }
+
+  async stop(): Promise<void> {
+    for (const leave of this.#leave) leave();
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#epoch += 1;
+    this.#ready = false;
+    this.#asked.clear();
+    this.#outstanding = 0;
+    this.#inboxSub?.stop();
+    this.#inboxSub = undefined;
+  }
+
+  async #open(): Promise<void> {
+    this.#forget();
+    const epoch = this.#epoch;
+    while (epoch === this.#epoch && this.#bus.up) {
+      try {
+        await clientOf(this.#bus).applyConsumer(this.#spec);
+        if (epoch !== this.#epoch) return;
+        this.#inbox = this.#bus.inbox(); // a new one: late messages of old pulls cannot be mistaken for new ones
+        this.#inboxSub = clientOf(this.#bus).subscribe(`${this.#inbox}.*`, (m) => this.#receive(m));
+        this.#ready = true;
+        this.#onIdle();
+        return;
+      } catch {
+        await delay(100);
+      }
+    }
+  }
+
+  #receive(message: RawMessage): void {
+    if (message.code !== 0) {
+      this.#ended(message);
+      return;
+    }
+    if (message.reply === '') return;
+    this.#delivered();
+    const { reply } = message;
+    const say = (word: Uint8Array) => void this.#bus.publish(reply, word);
+    this.#onMessage({
+      subject: message.subject,
+      payload: message.payload,
+      ackSubject: reply,
+      ...parseAckSubject(reply),
+      header: message.header,
+      ack: () => say(ACK),
+      nak: (delayMs) => say(delayMs === undefined ? NAK : Buffer.from(`-NAK {"delay":${Math.round(delayMs * 1e6)}}`)),
+      working: () => say(WORKING),
+      term: () => say(TERM),
+    });
+  }
+
+  /** A delivered message does not say which pull it answers; the oldest is charged, the sum is exact. */
+  #delivered(): void {
+    const oldest = this.#asked.entries().next().value;
+    if (oldest === undefined) return;
+    const [pull, left] = oldest;
+    if (left <= 1) this.#asked.delete(pull);
+    else this.#asked.set(pull, left - 1);
+    this.#outstanding -= 1;
+  }
+
+  /** 408 the pull expired, 409 it was refused (consumer deleted, too many waiting), 503 no such consumer, 404 nothing there. */
+  #ended(message: RawMessage): void {
+    if (message.code === 100) return; // heartbeat
+    const left = this.#asked.get(message.subject);
+    if (left !== undefined) {
+      this.#asked.delete(message.subject);
+      this.#outstanding -= left;
+    }
+    if (message.code === 503 || message.code === 409) {
+      const epoch = this.#epoch;
+      setTimeout(() => {
+        if (epoch === this.#epoch && this.#bus.up) void this.#open(); // the consumer is gone: provide it again
+      }, 100).unref();
+      return;
+    }
+    this.#onIdle();
+  }
+}

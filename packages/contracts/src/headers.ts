@@ -1,0 +1,36 @@
+/** Header names at the doors and on NATS: always lower case, always from here. */
+export const HEADERS = {
+  requestId: 'x-request-id',
+  traceparent: 'traceparent',
+  tracestate: 'tracestate',
+  trafficClass: 'spillway-class',
+  timeoutMs: 'spillway-timeout-ms',
+  accept: 'spillway-accept',
+  modelVersion: 'spillway-model-version',
+  variant: 'spillway-variant',
+  rung: 'spillway-rung',
+  queueMs: 'spillway-queue-ms',
+  runMs: 'spillway-run-ms',
+  batchId: 'spillway-batch-id',
+  batchSize: 'spillway-batch-size',
+  closedBy: 'spillway-closed-by',
+  cache: 'spillway-cache',
+  worker: 'spillway-worker',
+  degraded: 'spillway-degraded',
+  traceId: 'spillway-trace-id',
+  error: 'spillway-error',
+  reason: 'spillway-reason',
+  job: 'spillway-job',
+  originSubject: 'spillway-origin-subject',
+  originSeq: 'spillway-origin-seq',
+  deliveries: 'spillway-deliveries',
+  /** OIP's binary tensors: bytes of the JSON part. */
+  inferenceHeaderLength: 'inference-header-content-length',
+} as const;
+
+/** JetStream's own headers keep their case. */
+export const NATS_HEADERS = {
+  msgId: 'Nats-Msg-Id',
+  serviceError: 'Nats-Service-Error',
+  serviceErrorCode: 'Nats-Service-Error-Code',
+} as const;

@@ -1,0 +1,129 @@
+import { codec } from './codec.ts';
+
+/** Types of the mesh's messages: `protos/spillway/v1` says what each field means. Held to the protos by a test. */
+export type Tensor = { name: string; datatype: number; shape: number[]; data: Uint8Array };
+export type Tensors = { tensors: Tensor[] };
+export type Route = { version: string; variant: string; shapes: string };
+export type Job = { tenant: string; job: string; ackSubject: string; originSubject: string; traceparent: string };
+export type WorkItem = {
+  seq: number;
+  requestId: string;
+  budgetMs: number;
+  rows: number;
+  cost: number;
+  route: number;
+  traceparent: string;
+  tensors: Uint8Array;
+  tenant: string;
+  job?: Job | null;
+};
+export type WorkFrame = {
+  gateway: string;
+  replyTo: string;
+  sentMs: number;
+  model: string;
+  trafficClass: string;
+  routes: Route[];
+  items: WorkItem[];
+};
+export type ReplyItem = {
+  seq: number;
+  errorCode: string;
+  errorMessage: string;
+  errorReason: string;
+  tensors: Uint8Array;
+  queueMs: number;
+};
+export type ReplyFrame = {
+  worker: string;
+  batchId: string;
+  model: string;
+  version: string;
+  variant: string;
+  batchRows: number;
+  runMs: number;
+  closedBy: string;
+  items: ReplyItem[];
+};
+export type ServedModel = {
+  model: string;
+  versions: string[];
+  maxBatchSize: number;
+  slots: number;
+  runLimitMs: number;
+  runMsOne: number;
+  runMsFull: number;
+};
+export type Hello = { instance: string; models: ServedModel[] };
+export type Credits = { model: string; batches: number };
+export type BatchDone = {
+  batchId: string;
+  model: string;
+  rows: number;
+  runMs: number;
+  errorCode: string;
+  notStarted: boolean;
+};
+export type WorkerMessage = {
+  hello?: Hello | null;
+  credits?: Credits | null;
+  done?: BatchDone | null;
+  goodbye?: Record<string, never> | null;
+};
+export type BatchItem = {
+  seq: number;
+  requestId: string;
+  replyTo: number;
+  rows: number;
+  budgetMs: number;
+  queueMs: number;
+  traceparent: string;
+  tensors: Uint8Array;
+  job?: Job | null;
+  tenant: string;
+};
+export type Batch = {
+  batchId: string;
+  model: string;
+  version: string;
+  variant: string;
+  closedBy: string;
+  rows: number;
+  replyTo: string[];
+  items: BatchItem[];
+  traceparent: string;
+  trafficClass: string;
+};
+export type BatcherMessage = { batch?: Batch | null; drain?: Record<string, never> | null };
+export type FeatureFetch = { id: number; views: string[]; entities: string[]; budgetMs: number; traceparent: string };
+export type FetchRequest = { fetches: FeatureFetch[] };
+export type ViewRows = { view: string; fields: number; values: Uint8Array; status: Uint8Array };
+export type FeatureRows = { id: number; views: ViewRows[]; errorCode: string; errorMessage: string };
+export type FetchResponse = { results: FeatureRows[] };
+export type CacheGet = { id: number; key: Uint8Array; traceparent: string };
+export type CachePut = { key: Uint8Array; value: Uint8Array; ttlMs: number };
+export type CacheRequest = { gets: CacheGet[]; puts: CachePut[] };
+export type CacheResult = { id: number; hit: boolean; value: Uint8Array; ageMs: number; tier: string };
+export type CacheResponse = { results: CacheResult[] };
+export type Heartbeat = { service: string; instance: string; sentMs: number; state: string };
+export type Cancel = { gateway: string; seqs: number[] };
+
+/** `ValueStatus` of features.proto, by number. */
+export const VALUE_STATUS = ['present', 'missing', 'stale', 'default'] as const;
+
+export const tensorsCodec = codec<Tensors>('spillway.v1.Tensors');
+export const workFrameCodec = codec<WorkFrame>('spillway.v1.WorkFrame');
+export const replyFrameCodec = codec<ReplyFrame>('spillway.v1.ReplyFrame');
+export const workerMessageCodec = codec<WorkerMessage>('spillway.v1.WorkerMessage');
+export const batcherMessageCodec = codec<BatcherMessage>('spillway.v1.BatcherMessage');
+export const fetchRequestCodec = codec<FetchRequest>('spillway.v1.FetchRequest');
+export const fetchResponseCodec = codec<FetchResponse>('spillway.v1.FetchResponse');
+export const cacheRequestCodec = codec<CacheRequest>('spillway.v1.CacheRequest');
+export const cacheResponseCodec = codec<CacheResponse>('spillway.v1.CacheResponse');
+export const heartbeatCodec = codec<Heartbeat>('spillway.v1.Heartbeat');
+export const cancelCodec = codec<Cancel>('spillway.v1.Cancel');
+
+/** gRPC paths of the mesh's streams. */
+export const DISPATCH_PATH = '/spillway.v1.Dispatch/Work';
+export const FEATURES_PATH = '/spillway.v1.Features/Fetch';
+export const CACHE_PATH = '/spillway.v1.Cache/Access';

@@ -1,0 +1,18 @@
+/** What shells report for a process ended by Ctrl-C: 128 + SIGINT. */
+const EXIT_INTERRUPTED = 130;
+
+/**
+ * Resolves with the name of the first of these signals. The next one, whichever it is, ends the process at once: whoever asks
+ * twice does not want to wait for the drain. The listeners stay for the life of the process.
+ */
+export function untilSignal(...signals: NodeJS.Signals[]): Promise<string> {
+  return new Promise((resolve) => {
+    let seen = false;
+    const onSignal = (signal: NodeJS.Signals) => {
+      if (seen) process.exit(EXIT_INTERRUPTED);
+      seen = true;
+      resolve(signal);
+    };
+    for (const signal of signals) process.on(signal, onSignal);
+  });
+}
