@@ -34,6 +34,10 @@ export type ModelRecord = {
   platform: string; // onnxruntime_onnx, simulated
   backend: string;
   maxBatchSize: number; // rows; 0: the model does not batch
+  /** Sum of the costs (`costRule`) in one batch. Absent: only rows count. */
+  maxBatchCost?: number;
+  /** Longest wait for companions while an instance is free. Absent or 0: a free instance takes what is there. */
+  maxQueueDelayMs?: number;
   inputs: TensorSpec[]; // what a client sends
   outputs: TensorSpec[];
   /** Joined from feature views before the model runs: entity ids come in `entity`, the rows go to the graph's own inputs. */

@@ -81,7 +81,8 @@ export type NumericType = keyof typeof ARRAYS;
  */
 export function numericView(datatype: NumericType, data: Uint8Array): NumericArray {
   const size = DATA_TYPES[datatype].bytes;
-  const aligned = data.byteOffset % size === 0 ? data : data.slice();
+  // Not `slice()`: on a Buffer that is another view.
+  const aligned = data.byteOffset % size === 0 ? data : new Uint8Array(data);
   return new ARRAYS[datatype](aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.byteLength / size);
 }
 

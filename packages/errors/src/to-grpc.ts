@@ -16,12 +16,22 @@ export type GrpcStatus = {
   pushbackMs?: number;
 };
 
+/**
+ * The message stands in two trailers, percent-encoded in one, and clients refuse header blocks above 8 to 16 KiB: then they
+ * would see a broken connection instead of the error.
+ */
+const MAX_MESSAGE_LENGTH = 1_000;
+
+/** A text that may echo what a caller sent. A lone surrogate cannot be percent-encoded: grpc-js would throw. */
+const trailerText = (text: string): string =>
+  (text.length > MAX_MESSAGE_LENGTH ? `${text.slice(0, MAX_MESSAGE_LENGTH)}…` : text).toWellFormed();
+
 export function toGrpc(error: SpillwayError): GrpcStatus {
   const reason = wireReason(error);
   const hintMs = retryHintMs(error);
   return {
     code: CATALOGUE[error.code].grpc,
-    message: error.message,
+    message: trailerText(error.message),
     ...(reason === undefined ? {} : { reason }),
     ...(hintMs === undefined ? {} : { retryAfterMs: hintMs }),
     pushbackMs: hintMs ?? -1,

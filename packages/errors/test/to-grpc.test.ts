@@ -50,9 +50,15 @@ test('the hint is a duration of whole seconds and the nanoseconds that remain', 
   assert.deepEqual(hint(0), retry({}));
 });
 
-test('long and non-Latin messages survive', () => {
-  const text = `größer als ${'¾'.repeat(10_000)}`;
+test('a message in any script survives', () => {
+  const text = `größer als ¾, ${'字'.repeat(500)}`;
   assert.equal(decode(statusDetails(new SpillwayError('INVALID_REQUEST', text))).message, text);
+});
+
+test('a message fits a header block whatever a caller had in it', () => {
+  const { message } = toGrpc(new SpillwayError('INVALID_REQUEST', `got \ud800${'x'.repeat(100_000)}`));
+  assert.equal(message.length, 1_001);
+  assert.doesNotThrow(() => encodeURI(message));
 });
 
 test('without a knob the code stands as reason', () => {

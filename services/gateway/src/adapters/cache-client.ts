@@ -1,0 +1,72 @@
+import type { Bus } from '@spillway/bus/bus';
+import {
+  CACHE_PATH,
+  type CacheGet,
+  type CachePut,
+  type CacheRequest,
+  type CacheResponse,
+  type CacheResult,
+  cacheRequestCodec,
+  cacheResponseCodec,
+} from '@spillway/contracts/messages';
+import type { Clock } from '@spillway/lifecycle/clock';
+import { LookupBatch } from '../core/lookup-batch.ts';
+import type { PipelinePorts } from '../core/pipeline.ts';
+import { meshPeers } from './mesh-peers.ts';
+
+export type CacheClient = {
+  get: PipelinePorts['cacheGet'];
+  put: PipelinePorts['cachePut'];
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+/** A look-up that takes longer than a model run is worth less than the run. */
+const GIVE_UP_MS = 50;
+const SWEEP_MS = 10;
+
+/** Look-ups and writes of one turn travel in one message. A lost, slow or absent cache is a miss. */
+export function cacheClient({ bus, clock }: { bus: Bus; clock: Clock }): CacheClient {
+  const lookups = new LookupBatch<CacheGet, CacheResult>();
+  let puts: CachePut[] = [];
+  const peers = meshPeers<CacheRequest, CacheResponse>({
+    bus,
+    clock,
+    service: 'cache',
+    method: { path: CACHE_PATH, request: cacheRequestCodec, response: cacheResponseCodec },
+    onMessage: ({ results }) => {
+      for (const result of results) lookups.answer(result);
+    },
+    onUp: () => undefined,
+    onDown: () => lookups.failAll(),
+  });
+  let flushing = false;
+  const flush = () => {
+    flushing = false;
+    const message = { gets: lookups.take(), puts };
+    puts = [];
+    if (!peers.send(message) && message.gets.length > 0) lookups.failAll();
+  };
+  const flushSoon = () => {
+    if (flushing) return;
+    flushing = true;
+    setImmediate(flush);
+  };
+  const sweep = setInterval(() => {
+    if (lookups.size > 0) lookups.expire(clock.now());
+  }, SWEEP_MS);
+  return {
+    get: (key, traceparent, found) => {
+      const ask = (id: number): CacheGet => ({ id, key, traceparent });
+      lookups.ask(ask, clock.now() + GIVE_UP_MS, (result) => found(result?.hit ? result.value : undefined));
+      flushSoon();
+    },
+    put: (key, value, ttlMs) => {
+      puts.push({ key, value, ttlMs });
+      flushSoon();
+    },
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(sweep);
+      await peers[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,62 @@
+import type { Bus } from '@spillway/bus/bus';
+import { type WorkFrame, workFrameCodec } from '@spillway/contracts/messages';
+import { workSubject } from '@spillway/contracts/subjects';
+import { SpillwayError } from '@spillway/errors/spillway-error';
+import type { Clock } from '@spillway/lifecycle/clock';
+import { ATTRIBUTES, SPANS } from '@spillway/telemetry/names';
+import { recordSpan } from '@spillway/telemetry/spans';
+import type { Outgoing } from '../core/turn-buffer.ts';
+
+export type FramePublisher = {
+  /** Publishes; requests of a frame that the stream refuses are failed, the others are answered by a worker. */
+  publish(frame: Outgoing): void;
+};
+
+/** Waiting longer for JetStream's acknowledgement helps nobody: the deadline is near or the bus is gone. */
+const ACK_TIMEOUT_MS = 1_000;
+
+export function framePublisher(options: {
+  bus: Bus;
+  clock: Clock;
+  replyTo: string;
+  fail: (seq: number, error: SpillwayError) => void;
+}): FramePublisher {
+  const { bus, clock, replyTo, fail } = options;
+  const traceEnqueue = (frame: Outgoing, startMs: number, error?: SpillwayError) => {
+    for (const { traceparent } of frame.items) {
+      if (traceparent === '') continue;
+      recordSpan({
+        name: SPANS.enqueue,
+        traceparent,
+        startMs,
+        endMs: clock.now(),
+        kind: 'producer',
+        attributes: { [ATTRIBUTES.model]: frame.model, [ATTRIBUTES.trafficClass]: frame.trafficClass },
+        ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
+      });
+    }
+  };
+  return {
+    publish: (frame) => {
+      const sentMs = clock.now();
+      const message: WorkFrame = { gateway: bus.instance, replyTo, sentMs, ...frame };
+      const bytes = workFrameCodec.encode(message);
+      if (bytes.byteLength > bus.maxPayload) {
+        const error = new SpillwayError(
+          'PAYLOAD_TOO_LARGE',
+          `the request is larger than the ${bus.maxPayload} bytes a message may have`,
+        );
+        for (const { seq } of frame.items) fail(seq, error);
+        return;
+      }
+      bus.publishToStream(workSubject(frame.trafficClass, frame.model), bytes, { timeoutMs: ACK_TIMEOUT_MS }).then(
+        () => traceEnqueue(frame, sentMs),
+        (thrown: unknown) => {
+          const error = SpillwayError.from(thrown);
+          traceEnqueue(frame, sentMs, error);
+          for (const { seq } of frame.items) fail(seq, error);
+        },
+      );
+    },
+  };
+}

@@ -1,0 +1,123 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { isName } from '@spillway/contracts/names';
+import { SpillwayError } from '@spillway/errors/spillway-error';
+import { toOip } from '@spillway/errors/to-oip';
+import Fastify, { type FastifyInstance } from 'fastify';
+import type { DoorContext } from './door-context.ts';
+import { InferRoute, matchInfer, nameFromUrl } from './http-infer.ts';
+import { modelMetadata, repositoryIndex, serverMetadata } from './oip-metadata.ts';
+
+export type HttpDoorOptions = { host: string; port: number; maxRequestsPerSocket: number };
+export type HttpDoor = {
+  port: number;
+  drain(timeoutMs: number): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+/** Slow headers and endless bodies are closed in time; see the security checklist of the design (S6). */
+const LIMITS = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 65_000,
+  connectionsCheckingInterval: 2_000,
+  maxHeaderSize: 16 * 1024,
+  insecureHTTPParser: false,
+} as const;
+const MAX_HEADERS = 100;
+
+/**
+ * The HTTP door. The infer route is answered on plain node:http: routed through fastify it cost measurably more (see
+ * docs/benchmarks.md); every other route is fastify's.
+ */
+export async function openHttpDoor(context: DoorContext, options: HttpDoorOptions): Promise<HttpDoor> {
+  const infer = new InferRoute(context);
+  let server: Server | undefined;
+  const app = Fastify({
+    bodyLimit: context.maxBodyBytes,
+    logger: false,
+    serverFactory: (handler) => {
+      server = createServer(LIMITS, (req, res) => {
+        const route = req.method === 'POST' ? matchInfer(req.url ?? '') : undefined;
+        if (route === undefined) handler(req, res);
+        else infer.handle(req, res, route);
+      });
+      server.maxHeadersCount = MAX_HEADERS;
+      server.maxRequestsPerSocket = options.maxRequestsPerSocket;
+      return server;
+    },
+  });
+  routes(app, context);
+  await app.listen({ host: options.host, port: options.port });
+  const listening = server as unknown as Server;
+  const close = async () => {
+    await app.close();
+  };
+  return {
+    port: (listening.address() as AddressInfo).port,
+    drain: async (timeoutMs) => {
+      const forced = setTimeout(() => listening.closeAllConnections(), timeoutMs);
+      await close();
+      clearTimeout(forced);
+    },
+    [Symbol.asyncDispose]: async () => {
+      listening.closeAllConnections();
+      await close();
+    },
+  };
+}
+
+type ModelParams = { model: string; version?: string };
+
+function routes(app: FastifyInstance, context: DoorContext): void {
+  app.setErrorHandler((thrown, _request, reply) => {
+    const clientError = (thrown as { statusCode?: number }).statusCode;
+    const error =
+      clientError !== undefined && clientError < 500
+        ? new SpillwayError(clientError === 413 ? 'PAYLOAD_TOO_LARGE' : 'INVALID_REQUEST', (thrown as Error).message)
+        : SpillwayError.from(thrown);
+    const { status, body, headers } = toOip(error);
+    return reply.code(status).headers(headers).send(body);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const known = matchInfer(request.url) !== undefined;
+    const error = known
+      ? new SpillwayError('METHOD_NOT_ALLOWED', `expected POST, got ${request.method}`)
+      : new SpillwayError('NOT_FOUND', 'no such path is served here');
+    const { status, body, headers } = toOip(error);
+    if (known) reply.header('allow', 'POST');
+    return reply.code(status).headers(headers).send(body);
+  });
+  app.get('/v2', () => serverMetadata());
+  app.get('/v2/', () => serverMetadata());
+  app.get('/v2/health/live', () => ({ live: true }));
+  app.get('/v2/health/ready', (_request, reply) => {
+    const ready = context.isReady();
+    return reply.code(ready ? 200 : 503).send({ live: true, ready });
+  });
+  for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {
+    app.get<{ Params: ModelParams }>(path, (request) => {
+      context.keys.identify(request.headers.authorization);
+      const { model, version } = namesOf(request.params);
+      return modelMetadata(context.catalogue, model, version);
+    });
+    app.get<{ Params: ModelParams }>(`${path}/ready`, (request, reply) => {
+      const { model, version } = namesOf(request.params);
+      modelMetadata(context.catalogue, model, version);
+      const ready = context.isReady() && context.catalogue.isReady(model, version);
+      return reply.code(ready ? 200 : 503).send({ name: model, ready });
+    });
+  }
+  app.post('/v2/repository/index', (request) => {
+    context.keys.identify(request.headers.authorization);
+    const onlyReady = (request.body as { ready?: unknown } | null)?.ready === true;
+    return repositoryIndex(context.catalogue, onlyReady);
+  });
+}
+
+function namesOf(params: ModelParams): { model: string; version: string | undefined } {
+  const model = nameFromUrl(params.model, 'model');
+  if (params.version === undefined) return { model, version: undefined };
+  if (!isName(params.version)) throw new SpillwayError('MODEL_NOT_FOUND', 'version: expected a number');
+  return { model, version: params.version };
+}

@@ -1,0 +1,188 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { HEADERS } from '@spillway/contracts/headers';
+import { isName } from '@spillway/contracts/names';
+import { SpillwayError } from '@spillway/errors/spillway-error';
+import { toOip } from '@spillway/errors/to-oip';
+import { type AskedOutputs, readInferCall, writeInferAnswer } from '../core/oip-infer.ts';
+import type { Answer, InferRequest, Receipt } from '../core/request.ts';
+import { lowerByPriority, readMetadata, smallerBudget } from '../core/request-metadata.ts';
+import type { DoorContext } from './door-context.ts';
+import { readBody } from './http-body.ts';
+
+/** The hot route of the HTTP door, on plain node:http: `POST /v2/models/{m}[/versions/{v}]/infer`. */
+
+const PATH = /^\/v2\/models\/([^/?]+)(?:\/versions\/([^/?]+))?\/infer(?:\?|$)/;
+
+/** Model and version of an infer route, as they stand in the URL; undefined: another route. */
+export function matchInfer(url: string): { model: string; version: string } | undefined {
+  const match = PATH.exec(url);
+  return match === null ? undefined : { model: match[1] as string, version: match[2] ?? '' };
+}
+
+/** Percent-decodes a name of a URL once and holds it against the allowlist. */
+export function nameFromUrl(text: string, what: string): string {
+  let decoded = text;
+  if (text.includes('%')) {
+    try {
+      decoded = decodeURIComponent(text);
+    } catch {
+      decoded = '';
+    }
+  }
+  if (isName(decoded)) return decoded;
+  throw new SpillwayError('MODEL_NOT_FOUND', `${what}: expected 1 to 64 letters, digits, "_" or "-"`);
+}
+
+type Call = { startMs: number; parent: string; traceparent: string; requestId: string; request?: InferRequest };
+
+/** The receipt as raw header pairs: `writeHead` takes them without building an object. */
+function receiptHeaders(call: Call, receipt: Receipt): string[] {
+  const headers = [
+    HEADERS.requestId,
+    call.requestId,
+    HEADERS.rung,
+    receipt.rung,
+    HEADERS.trafficClass,
+    call.request?.trafficClass ?? '',
+    HEADERS.modelVersion,
+    receipt.version,
+    HEADERS.cache,
+    receipt.cache,
+  ];
+  if (receipt.batchId !== '') {
+    headers.push(HEADERS.queueMs, receipt.queueMs.toFixed(3), HEADERS.runMs, receipt.runMs.toFixed(3));
+    headers.push(HEADERS.batchId, receipt.batchId, HEADERS.batchSize, String(receipt.batchRows));
+    headers.push(HEADERS.closedBy, receipt.closedBy, HEADERS.worker, receipt.worker);
+  }
+  if (receipt.variant !== '') headers.push(HEADERS.variant, receipt.variant);
+  if (receipt.degraded !== '') headers.push(HEADERS.degraded, receipt.degraded);
+  if (call.traceparent !== '') headers.push(HEADERS.traceId, call.traceparent.slice(3, 35));
+  return headers;
+}
+
+export class InferRoute {
+  readonly #context: DoorContext;
+
+  constructor(context: DoorContext) {
+    this.#context = context;
+  }
+
+  handle(req: IncomingMessage, res: ServerResponse, route: { model: string; version: string }): void {
+    const { clock, ids, observer } = this.#context;
+    const parent = (req.headers['traceparent'] as string | undefined) ?? '';
+    const call: Call = { startMs: clock.now(), parent, traceparent: observer.begin(parent), requestId: ids.next() };
+    try {
+      const identity = this.#context.keys.identify(req.headers.authorization);
+      const metadata = readMetadata((name) => req.headers[name] as string | undefined, identity.trafficClass);
+      if (metadata.requestId !== undefined) call.requestId = metadata.requestId;
+      const model = nameFromUrl(route.model, 'model');
+      const version = route.version === '' ? '' : nameFromUrl(route.version, 'version');
+      const headerLength = headerLengthOf(req);
+      readBody(req, this.#context.maxBodyBytes, (body) => {
+        if (body instanceof SpillwayError) {
+          this.#fail(req, res, call, body);
+          return;
+        }
+        try {
+          const infer = readInferCall(body, headerLength);
+          const request: InferRequest = {
+            id: call.requestId,
+            tenant: identity.tenant,
+            trafficClass: lowerByPriority(metadata.trafficClass, infer.priority),
+            model,
+            version,
+            inputs: infer.inputs,
+            receivedAtMs: call.startMs,
+            budgetMs: smallerBudget(
+              metadata.budgetMs,
+              infer.timeoutUs === undefined ? undefined : infer.timeoutUs / 1_000,
+            ),
+            noCache: metadata.noCache,
+            noStore: metadata.noStore,
+            traceparent: call.traceparent,
+          };
+          call.request = request;
+          this.#submit(req, res, call, request, infer.clientId, infer.asked);
+        } catch (thrown) {
+          this.#fail(req, res, call, SpillwayError.from(thrown));
+        }
+      });
+    } catch (thrown) {
+      this.#fail(req, res, call, SpillwayError.from(thrown));
+    }
+  }
+
+  #submit(
+    req: IncomingMessage,
+    res: ServerResponse,
+    call: Call,
+    request: InferRequest,
+    clientId: string,
+    asked: AskedOutputs,
+  ): void {
+    const giveUp = this.#context.pipeline.submit(request, {
+      answered: (answer) => this.#answer(req, res, call, answer, clientId, asked),
+      failed: (error) => this.#fail(req, res, call, error),
+    });
+    res.on('close', () => {
+      if (res.writableEnded) return;
+      giveUp(); // the client has left
+      const error = new SpillwayError('CANCELLED', 'the client closed the connection');
+      this.#context.observer.end({ door: 'http', ...call, error });
+    });
+  }
+
+  #answer(
+    req: IncomingMessage,
+    res: ServerResponse,
+    call: Call,
+    answer: Answer,
+    clientId: string,
+    asked: AskedOutputs,
+  ): void {
+    try {
+      const { body, headerLength } = writeInferAnswer(answer, clientId, asked);
+      const headers = receiptHeaders(call, answer.receipt);
+      if (headerLength === undefined) headers.push('content-type', 'application/json');
+      else
+        headers.push('content-type', 'application/octet-stream', HEADERS.inferenceHeaderLength, String(headerLength));
+      headers.push('content-length', String(Buffer.byteLength(body)));
+      res.writeHead(200, headers);
+      res.end(body);
+      this.#context.observer.end({ door: 'http', ...call, receipt: answer.receipt });
+    } catch (thrown) {
+      this.#fail(req, res, call, SpillwayError.from(thrown));
+    }
+  }
+
+  #fail(req: IncomingMessage, res: ServerResponse, call: Call, error: SpillwayError): void {
+    this.#context.observer.end({ door: 'http', ...call, error });
+    if (res.headersSent || res.destroyed) return;
+    const { status, body, headers } = toOip(error);
+    res.setHeader(HEADERS.requestId, call.requestId);
+    if (call.traceparent !== '') res.setHeader(HEADERS.traceId, call.traceparent.slice(3, 35));
+    if (error.code === 'UNAUTHENTICATED') res.setHeader('www-authenticate', 'Bearer');
+    if (error.code === 'UNSUPPORTED_MEDIA') res.setHeader('accept-encoding', 'identity');
+    res.writeHead(status, { ...headers, 'content-type': 'application/json' });
+    res.end(JSON.stringify(body));
+    if (!req.complete) closeUnlessComplete(req);
+  }
+}
+
+/** Time for the rest of a refused body to arrive; closing at once would take the answer from a client that still sends. */
+const LINGER_MS = 500;
+
+function closeUnlessComplete(req: IncomingMessage): void {
+  setTimeout(() => {
+    if (!req.complete) req.socket.destroy();
+  }, LINGER_MS).unref();
+}
+
+function headerLengthOf(req: IncomingMessage): number | undefined {
+  const text = req.headers[HEADERS.inferenceHeaderLength];
+  if (text === undefined) return undefined;
+  if (typeof text === 'string' && /^[1-9]\d{0,9}$/.test(text)) return Number(text);
+  if (text === '0')
+    throw new SpillwayError('UNSUPPORTED', `${HEADERS.inferenceHeaderLength}: raw binary requests (0) are not served`);
+  throw new SpillwayError('INVALID_REQUEST', `${HEADERS.inferenceHeaderLength}: expected an integer ≥ 1`);
+}

@@ -1,0 +1,39 @@
+import type { Bus } from '@spillway/bus/bus';
+import { openBucket } from '@spillway/bus/kv';
+import { watchLeases } from '@spillway/bus/leases';
+import { type Lease, MODELS, type ModelRecord } from '@spillway/contracts/buckets';
+import { isName } from '@spillway/contracts/names';
+import type { Clock } from '@spillway/lifecycle/clock';
+
+/** Which models exist (the catalogue) and which a live worker serves (the leases). */
+export type ModelCatalogue = {
+  get(model: string): ModelRecord | undefined;
+  list(): ModelRecord[];
+  /** A live worker has this version loaded and warm; without a version: any. */
+  isReady(model: string, version?: string): boolean;
+  stop(): void;
+};
+
+const serves = (lease: Lease, model: string, version: string | undefined): boolean =>
+  lease.state === 'ready' &&
+  (lease.models ?? []).some(
+    (entry) => entry.model === model && (version === undefined || entry.versions.includes(version)),
+  );
+
+export function watchModels(bus: Bus, clock: Clock): ModelCatalogue {
+  const records = new Map<string, ModelRecord>();
+  const watch = openBucket<ModelRecord>(bus, MODELS).watch((name, record) => {
+    if (record === undefined || !isName(name)) records.delete(name);
+    else records.set(name, record);
+  });
+  const workers = watchLeases(bus, 'gpu-worker', clock);
+  return {
+    get: (model) => records.get(model),
+    list: () => [...records.values()].sort((a, b) => (a.model < b.model ? -1 : 1)),
+    isReady: (model, version) => records.has(model) && workers.list().some((lease) => serves(lease, model, version)),
+    stop: () => {
+      watch.stop();
+      workers.stop();
+    },
+  };
+}

@@ -1,0 +1,78 @@
+import { fileURLToPath } from 'node:url';
+import { commonFields } from '@spillway/config/common';
+import { defineConfig } from '@spillway/config/define-config';
+import { env } from '@spillway/config/env';
+
+const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;
+
+/** Everything the gateway reads from its environment. */
+export const gatewayConfig = defineConfig({
+  service: 'gateway',
+  prefix: 'GATEWAY_',
+  fields: {
+    ...commonFields('gateway'),
+    host: env.string('GATEWAY_HOST', {
+      default: '127.0.0.1',
+      doc: 'Address of the doors. Beyond loopback keys are required.',
+    }),
+    httpPort: env.port('GATEWAY_HTTP_PORT', { default: 8000, doc: 'HTTP door. 0 takes a free one.' }),
+    grpcPort: env.port('GATEWAY_GRPC_PORT', { default: 8001, doc: 'gRPC door. 0 takes a free one.' }),
+    metricsPort: env.port('GATEWAY_METRICS_PORT', { default: 8002, doc: 'Metrics and health. 0 takes a free one.' }),
+    keysFile: env.string('GATEWAY_KEYS_FILE', {
+      default: '',
+      doc: 'JSON file with the API keys (only hashes). Empty: no key is known, and only loopback is served.',
+    }),
+    allowAnonymous: env.bool('GATEWAY_ALLOW_ANONYMOUS', {
+      default: true,
+      doc: 'A call without a key is tenant "anonymous", class standard. Must be false beyond loopback.',
+    }),
+    maxBodyBytes: env.int('GATEWAY_MAX_BODY_BYTES', {
+      default: 4 * 1024 * 1024,
+      min: 1_024,
+      max: 7 * 1024 * 1024,
+      doc: 'Largest request. Too small refuses big tensors; above NATS max_payload less a margin it cannot travel.',
+    }),
+    maxInFlight: env.int('GATEWAY_MAX_IN_FLIGHT', {
+      default: 16_384,
+      min: 1,
+      max: 1_000_000,
+      doc: 'Requests held unanswered. Too low refuses bursts; too high lets memory grow while the queue is long.',
+    }),
+    maxFrameBytes: env.int('GATEWAY_MAX_FRAME_BYTES', {
+      default: 64 * 1024,
+      min: 1_024,
+      max: 1024 * 1024,
+      doc: 'A frame is cut before it grows beyond this. Small frames cost messages; large ones hold up control traffic.',
+    }),
+    maxRequestsPerSocket: env.int('GATEWAY_MAX_REQUESTS_PER_SOCKET', {
+      default: 1_000,
+      min: 0,
+      max: 1_000_000,
+      doc: 'A connection is closed in order after so many requests, so that clients spread again. 0: never.',
+    }),
+    tracesPerSecond: env.number('GATEWAY_TRACES_PER_SECOND', {
+      default: 20,
+      min: 0,
+      max: 100_000,
+      doc: 'Up to this rate every request is traced, beyond it by ratio.',
+    }),
+    traceRatio: env.number('GATEWAY_TRACE_RATIO', {
+      default: 0.001,
+      min: 0,
+      max: 1,
+      doc: 'Share of the requests beyond GATEWAY_TRACES_PER_SECOND that are traced. A traced request costs about 50 µs more.',
+    }),
+  },
+  check: (config) => {
+    if (LOOPBACK.test(config.host)) return [];
+    const faults: string[] = [];
+    if (config.keysFile === '') faults.push('GATEWAY_HOST is not loopback: GATEWAY_KEYS_FILE is required');
+    if (config.allowAnonymous) faults.push('GATEWAY_HOST is not loopback: GATEWAY_ALLOW_ANONYMOUS must be false');
+    return faults;
+  },
+});
+
+export type GatewayConfig = ReturnType<typeof gatewayConfig.load>;
+
+/** Root of the repository, for the files that the doors hand out. */
+export const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url));

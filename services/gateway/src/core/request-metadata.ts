@@ -1,0 +1,57 @@
+import { isTrafficClass, lowerClass, type TrafficClass } from '@spillway/contracts/classes';
+import { HEADERS } from '@spillway/contracts/headers';
+import { isName } from '@spillway/contracts/names';
+import { SpillwayError } from '@spillway/errors/spillway-error';
+
+/** What any door says about a request beside its inputs: the same lower-case names in HTTP, gRPC metadata and NATS headers. */
+export type RequestMetadata = {
+  requestId: string | undefined;
+  trafficClass: TrafficClass;
+  budgetMs: number | undefined;
+  noCache: boolean;
+  noStore: boolean;
+  traceparent: string;
+};
+
+const bad = (name: string, expected: string): SpillwayError =>
+  new SpillwayError('INVALID_REQUEST', `${name}: expected ${expected}`);
+const MAX_BUDGET_MS = 24 * 60 * 60 * 1000;
+
+/** @throws SpillwayError `INVALID_REQUEST` naming the header: who misspells a deadline must learn it. */
+export function readMetadata(header: (name: string) => string | undefined, keyClass: TrafficClass): RequestMetadata {
+  const id = header(HEADERS.requestId);
+  const cacheControl = header('cache-control');
+  return {
+    requestId: id !== undefined && isName(id) ? id : undefined,
+    trafficClass: classOf(header(HEADERS.trafficClass), keyClass),
+    budgetMs: budgetOf(header(HEADERS.timeoutMs)),
+    noCache: cacheControl !== undefined && /\bno-cache\b/i.test(cacheControl),
+    noStore: cacheControl !== undefined && /\bno-store\b/i.test(cacheControl),
+    traceparent: header(HEADERS.traceparent) ?? '',
+  };
+}
+
+function classOf(asked: string | undefined, keyClass: TrafficClass): TrafficClass {
+  if (asked === undefined) return keyClass;
+  if (isTrafficClass(asked)) return lowerClass(keyClass, asked);
+  throw bad(HEADERS.trafficClass, 'vip, standard or bulk');
+}
+
+function budgetOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = /^\d{1,9}(\.\d{1,6})?$/.test(text) ? Number(text) : Number.NaN;
+  if (ms >= 0 && ms <= MAX_BUDGET_MS) return ms;
+  throw bad(HEADERS.timeoutMs, `milliseconds from 0 to ${MAX_BUDGET_MS}`);
+}
+
+/** Triton's `priority`: 0 none, 1 vip, 2 standard, larger is lower. */
+export function lowerByPriority(trafficClass: TrafficClass, priority: number): TrafficClass {
+  if (priority <= 1) return trafficClass;
+  return lowerClass(trafficClass, priority === 2 ? 'standard' : 'bulk');
+}
+
+/** The smaller of two budgets, of which either may be missing. */
+export function smallerBudget(a: number | undefined, b: number | undefined): number | undefined {
+  if (a === undefined) return b;
+  return b === undefined ? a : Math.min(a, b);
+}

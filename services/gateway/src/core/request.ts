@@ -1,0 +1,55 @@
+import type { TrafficClass } from '@spillway/contracts/classes';
+import type { DataTypeName } from '@spillway/contracts/tensor';
+import type { SpillwayError } from '@spillway/errors/spillway-error';
+
+/** `data` is row-major little-endian; BYTES elements have a uint32 length before them. `shape` includes the batch. */
+export type TensorValue = { name: string; datatype: DataTypeName; shape: number[]; data: Uint8Array };
+
+/** Who calls: from the API key's record, never from the request. */
+export type Identity = { tenant: string; trafficClass: TrafficClass; keyId: string };
+
+/** The one internal request that every door makes. Times are on the gateway's monotonic clock. */
+export type InferRequest = {
+  /** One id from door to model to trace to log. */
+  id: string;
+  tenant: string;
+  trafficClass: TrafficClass;
+  model: string;
+  /** Empty: the newest version. */
+  version: string;
+  inputs: TensorValue[];
+  receivedAtMs: number;
+  /** Remaining budget the caller gave; undefined: the model's default. */
+  budgetMs: number | undefined;
+  /** Do not read, do not write the result cache. */
+  noCache: boolean;
+  noStore: boolean;
+  /** Of the request's span; empty: this request is not sampled. */
+  traceparent: string;
+};
+
+export type CacheOutcome = 'hit' | 'miss' | 'bypass';
+
+/** What is known about how a request was answered. */
+export type Receipt = {
+  rung: 'run' | 'wait' | 'refused' | 'failed';
+  cache: CacheOutcome;
+  version: string;
+  variant: string;
+  queueMs: number;
+  runMs: number;
+  batchId: string;
+  batchRows: number;
+  closedBy: string;
+  worker: string;
+  /** What kept the answer from being an idle mesh's: `features` (defaults were used); empty otherwise. */
+  degraded: string;
+};
+
+export type Answer = { model: string; outputs: TensorValue[]; receipt: Receipt };
+
+/** Called exactly once for each submitted request. */
+export type Settle = {
+  answered(answer: Answer): void;
+  failed(error: SpillwayError): void;
+};

@@ -1,0 +1,118 @@
+import type { ErrorCode } from '@spillway/errors/catalogue';
+import type { SpillwayError } from '@spillway/errors/spillway-error';
+import type { Clock } from '@spillway/lifecycle/clock';
+import type { Logger } from '@spillway/telemetry/logger';
+import { type BoundHistogram, counterOf, histogramOf, type Metrics } from '@spillway/telemetry/metrics';
+import { ATTRIBUTES, METRICS, SPANS } from '@spillway/telemetry/names';
+import { parseTraceparent } from '@spillway/telemetry/propagation';
+import { TraceSampler } from '@spillway/telemetry/sampler';
+import { childTraceparent, recordSpan } from '@spillway/telemetry/spans';
+import type { InferRequest, Receipt } from './core/request.ts';
+
+export type Door = 'http' | 'grpc' | 'events';
+
+/** What is known of a request when it ends; `request` is missing if it failed before it became one. */
+export type Ending = {
+  door: Door;
+  parent: string;
+  traceparent: string;
+  startMs: number;
+  requestId: string;
+  request?: Pick<InferRequest, 'tenant' | 'trafficClass' | 'model'> | undefined;
+  receipt?: Receipt | undefined;
+  error?: SpillwayError | undefined;
+};
+
+export type RequestObserver = {
+  /** @returns The traceparent of the request's own span; empty: not sampled. */
+  begin(parent: string): string;
+  /** Metrics always; a span if sampled or failed; a line in the log if sampled or failed (debug: always). */
+  end(ending: Ending): void;
+};
+
+/** A failure that nobody sampled still gets one span; a flood of failures must not become a flood of spans. */
+const FAILURES_PER_SECOND = 20;
+const CLIENT_SAMPLED_PER_SECOND = 100;
+
+const isRefusal = (code: ErrorCode): boolean =>
+  code === 'OVERLOADED' || code === 'QUOTA_EXCEEDED' || code === 'UNAVAILABLE';
+
+export function observeRequests(options: {
+  clock: Clock;
+  log: Logger;
+  metrics: Metrics;
+  tracesPerSecond: number;
+  traceRatio: number;
+  isModel: (name: string) => boolean;
+}): RequestObserver {
+  const { clock, log, metrics, isModel } = options;
+  const durations = histogramOf(metrics, METRICS.requestDuration);
+  const refused = counterOf(metrics, METRICS.admissionRefused);
+  const own = new TraceSampler({ clock, perSecond: options.tracesPerSecond, ratio: options.traceRatio });
+  const clients = new TraceSampler({ clock, perSecond: CLIENT_SAMPLED_PER_SECOND, ratio: options.traceRatio });
+  const failures = new TraceSampler({ clock, perSecond: FAILURES_PER_SECOND, ratio: 0 });
+  const series = new Map<string, BoundHistogram>();
+
+  const duration = (door: Door, trafficClass: string, model: string, rung: string, code: string): BoundHistogram => {
+    const key = `${door}|${trafficClass}|${model}|${rung}|${code}`;
+    let bound = series.get(key);
+    if (bound === undefined) {
+      bound = durations.bind({ door, class: trafficClass, model, rung, code });
+      series.set(key, bound);
+    }
+    return bound;
+  };
+
+  return {
+    begin: (parent) => {
+      const sampler = parent !== '' && parseTraceparent(parent)?.sampled ? clients : own;
+      return sampler.sample() ? childTraceparent(parent, { root: true }) : '';
+    },
+    end: (ending) => {
+      const { door, request, receipt, error, startMs } = ending;
+      const endMs = clock.now();
+      const model = request !== undefined && isModel(request.model) ? request.model : 'other';
+      const trafficClass = request?.trafficClass ?? 'standard';
+      const rung = receipt?.rung ?? (error !== undefined && isRefusal(error.code) ? 'refused' : 'failed');
+      duration(door, trafficClass, model, rung, error?.code ?? 'OK').observe((endMs - startMs) / 1_000);
+      if (error !== undefined && isRefusal(error.code)) {
+        refused.inc({ class: trafficClass, model, reason: error.reason ?? 'none' });
+      }
+      const traced = ending.traceparent !== '' || (error !== undefined && failures.sample());
+      if (!traced && !log.isLevelEnabled('debug')) return;
+      const facts = {
+        [ATTRIBUTES.requestId]: ending.requestId,
+        [ATTRIBUTES.door]: door,
+        [ATTRIBUTES.tenant]: request?.tenant,
+        [ATTRIBUTES.trafficClass]: trafficClass,
+        [ATTRIBUTES.model]: model,
+        [ATTRIBUTES.version]: receipt?.version,
+        [ATTRIBUTES.rung]: rung,
+        [ATTRIBUTES.reason]: error?.reason,
+        [ATTRIBUTES.cache]: receipt?.cache,
+        [ATTRIBUTES.batchId]: receipt?.batchId,
+        [ATTRIBUTES.batchSize]: receipt?.batchRows,
+        [ATTRIBUTES.batchClosedBy]: receipt?.closedBy,
+        [ATTRIBUTES.queueMs]: receipt?.queueMs,
+        [ATTRIBUTES.runMs]: receipt?.runMs,
+      };
+      if (traced) {
+        recordSpan({
+          name: SPANS.request,
+          traceparent: ending.parent,
+          id: ending.traceparent,
+          root: true,
+          kind: 'server',
+          startMs,
+          endMs,
+          attributes: facts,
+          ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
+        });
+      }
+      const line = { ...facts, trace_id: parseTraceparent(ending.traceparent)?.traceId, duration_ms: endMs - startMs };
+      if (error === undefined) log.debug(line, 'request answered');
+      else if (error.code === 'INTERNAL') log.error({ ...line, code: error.code, err: error }, 'request failed');
+      else log.info({ ...line, code: error.code, detail: error.message }, 'request failed');
+    },
+  };
+}

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ManualClock } from '@spillway/lifecycle/manual-clock';
+import { Pending } from '../../src/core/pending.ts';
+
+const setUp = () => {
+  const clock = new ManualClock();
+  return { clock, pending: new Pending<{ seq: number; deadlineMs: number }>(clock) };
+};
+
+test('a request is taken once: a second answer finds nothing', () => {
+  const { pending } = setUp();
+  pending.add({ seq: 7, deadlineMs: 2_000 });
+  assert.equal(pending.take(7)?.seq, 7);
+  assert.equal(pending.take(7), undefined);
+});
+
+test('only what has passed its deadline expires, and the next look is due at the next deadline', () => {
+  const { clock, pending } = setUp();
+  pending.add({ seq: 1, deadlineMs: clock.now() + 100 });
+  pending.add({ seq: 2, deadlineMs: clock.now() + 30 });
+  assert.equal(pending.dueInMs(), 30);
+  clock.advance(30);
+  assert.deepEqual(
+    pending.expired().map(({ seq }) => seq),
+    [2],
+  );
+  assert.equal(pending.dueInMs(), 70);
+  clock.advance(69);
+  assert.deepEqual(pending.expired(), []);
+});
+
+test('nothing is due while nothing waits', () => {
+  const { pending } = setUp();
+  assert.equal(pending.dueInMs(), Number.POSITIVE_INFINITY);
+});
+
+test('sequence numbers wrap at 2^32 and stay unsigned', () => {
+  const { pending } = setUp();
+  assert.equal(pending.nextSeq(), 1);
+  assert.equal(pending.nextSeq(), 2);
+});
