@@ -64,7 +64,7 @@ export class NatsClient {
   /** Resolves once connected, however long the server takes to appear; reconnects for ever afterwards. */
   static async connect(options: { url: string; name: string; inboxPrefix: string }): Promise<NatsClient> {
     const nc = await connect({
-      servers: options.url,
+      servers: options.url.split(','),
       name: options.name,
       inboxPrefix: options.inboxPrefix,
       maxReconnectAttempts: -1, // the default of 10 closes the client for good

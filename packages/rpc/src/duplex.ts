@@ -1,8 +1,9 @@
-import { Client, credentials, Metadata, type ServerDuplexStream, type ServiceError } from '@grpc/grpc-js';
+import { Metadata, type ServerDuplexStream, type ServiceError } from '@grpc/grpc-js';
 import { SpillwayError } from '@spillway/errors/spillway-error';
+import { monotonicClock } from '@spillway/lifecycle/clock';
 import { Backoff } from './backoff.ts';
 import { type CallFacts, factsOf } from './call-facts.ts';
-import { meshChannelOptions } from './channel.ts';
+import { connectTo } from './connection.ts';
 import { fromServiceError, toServiceError } from './errors.ts';
 import { type Bounds, DEFAULT_BOUNDS, type Duplex, MessageStream } from './message-stream.ts';
 import { type GrpcService, type Method, rawMethod } from './method.ts';
@@ -76,6 +77,13 @@ export type DialledDuplex<Out> = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
+/** A reset by the peer is no wish of ours: to whoever waits for an answer the peer is away. */
+function endOf(error: ServiceError): SpillwayError {
+  const reason = fromServiceError(error);
+  if (reason.code !== 'CANCELLED') return reason;
+  return new SpillwayError('UNAVAILABLE', 'the peer reset the stream', { cause: error, reason: 'peer_reset' });
+}
+
 const BACKOFF = { initialMs: 50, maxMs: 1_000 };
 const CONNECT_TIMEOUT_MS = 2_000;
 const CLOSE_GRACE_MS = 1_000;
@@ -144,24 +152,31 @@ class Dialler<In, Out> implements DialledDuplex<Out> {
 
   #dial(): void {
     const { address, method, bounds = DEFAULT_BOUNDS } = this.#options;
-    const client = new Client(address, credentials.createInsecure(), meshChannelOptions());
+    const connection = connectTo(address);
     const { path, requestSerialize, responseDeserialize } = rawMethod(method.path, 'duplex');
-    const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, new Metadata(), {});
+    const call = connection.client.makeBidiStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      new Metadata(),
+      {},
+    );
     const hangUp = (error: SpillwayError | undefined) => (error === undefined ? call.end() : call.cancel());
     const stream = new MessageStream<In, Out>({ call, peer: address, hangUp }, method.response, method.request, bounds);
     const ended = Promise.withResolvers<void>();
     const late = setTimeout(() => {
       stream.close(new SpillwayError('UNAVAILABLE', 'the peer did not answer in time', { reason: 'connect_timeout' }));
+      connection.abandon();
     }, this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS);
     this.#attempt = { stream, cancel: () => call.cancel(), ended: ended.promise };
     call.once('metadata', () => {
       clearTimeout(late);
       if (stream.open) this.#comeUp();
     });
-    call.on('error', (error: ServiceError) => stream.closed(fromServiceError(error)));
+    call.on('error', (error: ServiceError) => stream.closed(endOf(error)));
     call.on('status', () => {
       clearTimeout(late);
-      client.close();
+      connection.close();
       ended.resolve();
     });
     stream.onClose((reason) => {
@@ -175,14 +190,14 @@ class Dialler<In, Out> implements DialledDuplex<Out> {
 
   #comeUp(): void {
     this.#up = true;
-    this.#upSinceMs = performance.now();
+    this.#upSinceMs = monotonicClock.now();
     this.#options.onUp?.();
   }
 
   #goDown(reason: SpillwayError): void {
     if (this.#closed) return;
     // A peer that takes streams and ends them at once is no better than one that refuses: only a stream that lasted counts.
-    const lasted = this.#up && performance.now() - this.#upSinceMs >= (this.#options.backoff ?? BACKOFF).maxMs;
+    const lasted = this.#up && monotonicClock.now() - this.#upSinceMs >= (this.#options.backoff ?? BACKOFF).maxMs;
     if (lasted) this.#backoff.reset();
     this.#failures = this.#up ? 1 : this.#failures + 1;
     this.#up = false;

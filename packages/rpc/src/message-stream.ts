@@ -77,7 +77,8 @@ export class MessageStream<In, Out> implements Duplex<In, Out> {
     this.#incoming = incoming;
     this.#outgoing = outgoing;
     this.#bounds = bounds;
-    this.#call.on('end', () => this.#ended());
+    // A connection that breaks ends its streams too; grpc-js tells that it broke a moment later.
+    this.#call.on('end', () => setImmediate(() => this.#ended()));
   }
 
   get open(): boolean {

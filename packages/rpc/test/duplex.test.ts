@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { type DialOptions, dialDuplex, serveDuplex } from '../src/duplex.ts';
-import { ECHO, Heard, jsonCodec, type Note, serve } from './support.ts';
+import { breakableWire, ECHO, Heard, jsonCodec, listening, type Note, serve } from './support.ts';
 
 const echo = () => serveDuplex(ECHO, (stream) => stream.onMessage((note) => void stream.send(note)));
 
@@ -98,22 +98,30 @@ test('what was accepted before a close arrives, from either side', async () => {
   assert.deepEqual(dialled.down.all, []);
 });
 
-test('a dialler that dies is seen by the server', async () => {
+test('a connection that breaks is seen from both ends', async () => {
   const closed = new Heard<SpillwayError | undefined>();
   const silent = serveDuplex(ECHO, (stream) => {
     stream.onMessage(() => undefined);
     stream.onClose(closed.hear);
   });
   await using server = await serve([silent]);
-  await using dialled = dial(server.port, {
-    onMessage: () => undefined,
-    method: { ...ECHO, response: { ...ECHO.response, decode: () => assert.fail('breaks the stream') } },
-  });
+  await using wire = await breakableWire(server.port);
+  await using dialled = dial(wire.port);
   await dialled.up.next();
-  const [stream] = silent.streams;
-  stream?.send({ n: 1 });
+  wire.breakAll();
   assert.equal((await closed.next())?.code, 'CANCELLED');
+  assert.equal((await dialled.down.next()).code, 'UNAVAILABLE');
+  await dialled.up.next();
+  assert.equal(silent.streams.size, 1);
+});
+
+test('a handler that throws ends its own stream, which comes back', async () => {
+  await using server = await serve([echo()]);
+  await using dialled = dial(server.port, { onMessage: () => assert.fail('a bug') });
+  await dialled.up.next();
+  dialled.client.send({ n: 1 });
   assert.equal((await dialled.down.next()).code, 'INTERNAL');
+  await dialled.up.next();
 });
 
 test('a message that cannot be read ends its stream with INVALID_REQUEST, not the server', async () => {
@@ -128,14 +136,11 @@ test('a message that cannot be read ends its stream with INVALID_REQUEST, not th
   assert.deepEqual(await good.messages.next(), { n: 2 });
 });
 
-test('a peer that accepts the connection and says nothing is given up', async () => {
-  const { createServer } = await import('node:net');
-  const mute = createServer(() => undefined);
-  await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve));
-  const { port } = mute.address() as { port: number };
-  await using dialled = dial(port, { connectTimeoutMs: 50 });
-  assert.equal((await dialled.down.next()).reason, 'connect_timeout');
-  mute.close();
+test('a peer that accepts connections and says nothing is given up, and so are its connections', async () => {
+  await using mute = await listening((socket) => void socket.resume());
+  await using dialled = dial(mute.port, { connectTimeoutMs: 20 });
+  for (let attempt = 0; attempt < 5; attempt += 1) assert.equal((await dialled.down.next()).reason, 'connect_timeout');
+  assert.ok(mute.sockets.size <= 2, `${mute.sockets.size} connections`);
 });
 
 test('closing while down ends the attempts at once', async () => {

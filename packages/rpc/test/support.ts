@@ -1,3 +1,4 @@
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { Codec } from '@spillway/contracts/codec';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { GrpcService, Method } from '../src/method.ts';
@@ -49,3 +50,32 @@ export class Heard<T> {
     return this.all[this.#taken - 1] as T;
   }
 }
+
+/** A plain TCP server; closing it breaks its connections. */
+export async function listening(onConnection: (socket: Socket) => void) {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
+    onConnection(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const breakAll = () => {
+    for (const socket of sockets) socket.destroy();
+  };
+  const dispose = async () => {
+    server.close();
+    breakAll();
+  };
+  return { port, breakAll, sockets, [Symbol.asyncDispose]: dispose };
+}
+
+/** A wire to a local port that can be cut. */
+export const breakableWire = (port: number) =>
+  listening((near) => {
+    const far = connect(port, '127.0.0.1');
+    near.pipe(far).pipe(near);
+    near.on('close', () => far.destroy());
+    far.on('error', () => near.destroy()).on('close', () => near.destroy());
+  });

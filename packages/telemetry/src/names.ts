@@ -35,7 +35,7 @@ export const ATTRIBUTES = {
   model: 'spillway.model',
   version: 'spillway.version',
   variant: 'spillway.variant',
-  /** How the request ended: run, wait, lighter, ticket, refused, failed. */
+  /** The rung of the overload ladder that the request ended on. */
   rung: 'spillway.rung',
   reason: 'spillway.reason',
   /** http, grpc or events. */

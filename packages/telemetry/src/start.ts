@@ -71,16 +71,19 @@ function reportRarely(logger: Pick<Logger, 'warn'>, endpoint: string): void {
     const nowMs = performance.now();
     if (nowMs - warnedAtMs < WARN_EVERY_MS) return;
     warnedAtMs = nowMs;
-    logger.warn(
-      { endpoint, reason: String(reason).slice(0, 256) },
-      'spans could not be exported; requests are not affected',
-    );
+    logger.warn({ endpoint, reason: messageOf(reason) }, 'spans could not be exported; requests are not affected');
   };
   const silent = () => {};
   diag.setLogger(
     { error: warn, warn, info: silent, debug: silent, verbose: silent },
     { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
   );
+}
+
+/** The SDK hands over an error as JSON with its stack, or a plain text. */
+function messageOf(reason: unknown): string {
+  const text = String(reason);
+  return (/"message":"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? text).slice(0, 256);
 }
 
 /** Ends after `ms` or with `work`, whichever is first, and never fails: what is lost are spans. */

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { type Lease, MODELS } from '@spillway/contracts/buckets';
+import { STREAMS, workConsumer } from '@spillway/contracts/streams';
+import { resultSubject, workSubject } from '@spillway/contracts/subjects';
+import { monotonicClock } from '@spillway/lifecycle/clock';
+import { startNatsServer } from '@spillway/testing/nats-server';
+import type { Bus } from '../src/bus.ts';
+import { clientOf, connectBus } from '../src/connect.ts';
+import { openBucket } from '../src/kv.ts';
+import { keepLease, watchLeases } from '../src/leases.ts';
+import { type PulledMessage, PullSource } from '../src/pull.ts';
+
+let nats: Awaited<ReturnType<typeof startNatsServer>>;
+let bus: Bus;
+
+before(async () => {
+  nats = await startNatsServer();
+  bus = await connectBus({ url: nats.url, service: 'gateway', instance: 'gateway-test' });
+});
+
+after(async () => {
+  await bus.drain();
+  await nats.stop();
+});
+
+const bytes = (text: string) => Buffer.from(text);
+const isUp = (of: Bus) => new Promise<void>((resolve) => of.onUp(resolve));
+const isDown = (of: Bus) => new Promise<void>((resolve) => of.onDown(resolve));
+
+/** Pulls one message and resolves with it. */
+async function pullOne(
+  consumer: Parameters<typeof workConsumer>,
+): Promise<{ message: PulledMessage; source: PullSource }> {
+  const got = Promise.withResolvers<PulledMessage>();
+  const source: PullSource = new PullSource(bus, workConsumer(...consumer), got.resolve, () => source.request(1));
+  source.start();
+  return { message: await got.promise, source };
+}
+
+test('streams exist once connected and refuse rather than forget: discard is new everywhere', async () => {
+  for (const spec of STREAMS) await clientOf(bus).applyStream(spec); // reads back and throws if the server keeps something else
+});
+
+test('a message published into a stream is pulled with its place and can be acknowledged', async () => {
+  const ack = await bus.publishToStream(workSubject('vip', 'one'), bytes('hello'));
+  assert.equal(ack.stream, 'SPILLWAY_WORK_VIP');
+  const { message, source } = await pullOne(['vip', 'one', 250]);
+  assert.deepEqual([Buffer.from(message.payload).toString(), message.deliveries, message.pending], ['hello', 1, 0]);
+  message.ack();
+  await source.stop();
+});
+
+test('what was pulled and handed back comes again, counted', async () => {
+  await bus.publishToStream(workSubject('bulk', 'two'), bytes('x'));
+  const first = await pullOne(['bulk', 'two', 5_000]);
+  first.message.nak();
+  await first.source.stop();
+  const second = await pullOne(['bulk', 'two', 5_000]);
+  assert.equal(second.message.deliveries, 2);
+  second.message.ack();
+  await second.source.stop();
+});
+
+test('exactly as many messages come as were asked for', async () => {
+  for (let i = 0; i < 5; i += 1) await bus.publishToStream(workSubject('standard', 'three'), bytes(String(i)));
+  const got: string[] = [];
+  const enough = Promise.withResolvers<void>();
+  const source = new PullSource(
+    bus,
+    workConsumer('standard', 'three', 1_000),
+    (message) => {
+      got.push(Buffer.from(message.payload).toString());
+      message.ack();
+      if (got.length === 3 || got.length === 5) enough.resolve();
+    },
+    () => {
+      if (got.length === 0) source.request(3);
+    },
+  );
+  source.start();
+  await enough.promise;
+  await clientOf(bus).flush();
+  assert.deepEqual([got, source.outstanding], [['0', '1', '2'], 0]);
+  source.request(2);
+  while (got.length < 5) await clientOf(bus).flush();
+  await source.stop();
+});
+
+test('the first result of a job stays: the second is a CONFLICT', async () => {
+  await bus.publishToStream(resultSubject('t', 'job-1'), bytes('first'));
+  await assert.rejects(bus.publishToStream(resultSubject('t', 'job-1'), bytes('second')), { code: 'CONFLICT' });
+});
+
+test('a stream at its bound answers OVERLOADED and names the knob', async () => {
+  await clientOf(bus).applyStream({
+    name: 'TINY',
+    subjects: ['tiny.*'],
+    storage: 'memory',
+    retention: 'workqueue',
+    maxBytes: 1_000,
+    maxAgeMs: 60_000,
+    duplicateWindowMs: 1_000,
+  });
+  const fill = async () => {
+    for (let i = 0; i < 10; i += 1) await bus.publishToStream('tiny.a', Buffer.alloc(300));
+  };
+  await assert.rejects(fill(), { code: 'OVERLOADED', reason: 'queue_bound', retryAfterMs: 1_000 });
+});
+
+test('a subject that no stream takes is UNAVAILABLE at once', async () => {
+  await assert.rejects(bus.publishToStream('nobody.listens', bytes('x')), { code: 'UNAVAILABLE' });
+});
+
+test('a bucket gives back what was put, and watchers see present and later entries', async () => {
+  const bucket = openBucket<{ n: number }>(bus, MODELS);
+  await bucket.put('m1', { n: 1 });
+  assert.deepEqual(await bucket.get('m1'), { n: 1 });
+  assert.equal(await bucket.get('absent'), undefined);
+  const seen: [string, number | undefined][] = [];
+  const done = Promise.withResolvers<void>();
+  const watch = bucket.watch((key, value) => {
+    seen.push([key, value?.n]);
+    if (value === undefined) done.resolve();
+  });
+  await bucket.put('m1', { n: 2 });
+  await bucket.delete('m1');
+  await done.promise;
+  watch.stop();
+  assert.deepEqual(seen.at(-1), ['m1', undefined]);
+});
+
+test('while NATS is away everything fails at once; after its return streams, pulls, leases and watches are there again', async () => {
+  const lease: Lease = { service: 'batcher', instance: bus.instance, address: '127.0.0.1:1', state: 'ready' };
+  const kept = keepLease(bus, () => lease);
+  const watch = watchLeases(bus, 'batcher', monotonicClock);
+  const inFlight = Promise.withResolvers<PulledMessage>();
+  const source: PullSource = new PullSource(bus, workConsumer('vip', 'four', 250), inFlight.resolve, () =>
+    source.request(1),
+  );
+  source.start();
+
+  const down = isDown(bus);
+  nats.kill('SIGKILL');
+  await down;
+  const started = performance.now();
+  assert.equal(bus.publish('x', bytes('x')), false);
+  await assert.rejects(bus.publishToStream(workSubject('vip', 'four'), bytes('x')), {
+    code: 'UNAVAILABLE',
+    reason: 'bus',
+  });
+  assert.ok(performance.now() - started < 50, 'fails within 50 ms');
+
+  await nats.restart();
+  await isUp(bus);
+  await bus.publishToStream(workSubject('vip', 'four'), bytes('after'));
+  const message = await inFlight.promise;
+  assert.equal(Buffer.from(message.payload).toString(), 'after');
+  message.ack();
+  const back = Promise.withResolvers<void>();
+  const look = () => watch.list().length === 1 && back.resolve();
+  watch.onChange(look);
+  look();
+  await back.promise;
+  watch.stop();
+  await kept.release();
+  await source.stop();
+});
+
+test('a publish in flight when NATS dies is settled at once, not by its timeout', async () => {
+  const other = await startNatsServer();
+  await using lonely = await connectBus({ url: other.url, service: 'gateway', instance: 'gateway-lonely' });
+  other.kill('SIGSTOP');
+  const publishing = assert.rejects(
+    lonely.publishToStream(workSubject('vip', 'm'), bytes('x'), { timeoutMs: 60_000 }),
+    { code: 'UNAVAILABLE' },
+  );
+  other.kill('SIGKILL');
+  await publishing;
+  await other.stop();
+});

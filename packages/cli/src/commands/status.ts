@@ -1,0 +1,67 @@
+import { parseCommand } from '../args.ts';
+import type { Context } from '../context.ts';
+import { childrenByParent, residentBytes, uptimeSeconds } from '../process-info.ts';
+import { type MeshState, readState, type ServiceState } from '../state-file.ts';
+import { table } from '../table.ts';
+
+const OPTIONS = { json: { type: 'boolean' } } as const;
+
+/** Exit code when nothing runs, so that scripts can ask. */
+const EXIT_NOT_RUNNING = 3;
+
+export async function run(context: Context, argv: string[]): Promise<number> {
+  const { values } = parseCommand('status', argv, OPTIONS);
+  const state = readState(context.dataDir);
+  if (!state) {
+    if (values.json) context.print('null');
+    else context.say('no mesh is running; start one: ./spillway up');
+    return EXIT_NOT_RUNNING;
+  }
+  if (values.json) context.print(JSON.stringify(state, null, 2));
+  else for (const line of describe(state)) context.print(line);
+  return state.phase === 'ready' && state.services.every((service) => service.state === 'ready') ? 0 : 1;
+}
+
+function describe(state: MeshState): string[] {
+  const children = childrenByParent();
+  const launcher: ServiceState = {
+    name: 'launcher',
+    instance: 'launcher',
+    pid: state.pid,
+    state: state.phase,
+    ports: { otlp: state.ports.otlp },
+    restarts: 0,
+  };
+  const measured = [launcher, ...state.services].map((service) => {
+    // The launcher's own children are the other lines.
+    const known = service === launcher ? new Map<number, number[]>() : children;
+    const bytes = service.pid === null ? undefined : residentBytes(service.pid, known);
+    return { service, bytes };
+  });
+  const rows = measured.map(({ service, bytes }) => [
+    service.name,
+    service.instance,
+    service.pid === null ? '-' : String(service.pid),
+    service.state,
+    Object.entries(service.ports)
+      .map(([name, port]) => `${name} ${port}`)
+      .join(' '),
+    String(service.restarts),
+    bytes === undefined ? '-' : `${Math.round(bytes / 1e6)} MB`,
+    service.pid === null ? '-' : duration(uptimeSeconds(service.pid)),
+  ]);
+  const total = measured.reduce((sum, { bytes = 0 }) => sum + bytes, 0);
+  return [
+    `${state.endpoints.http}   models from ${state.models}   ${state.phase} since ${state.startedAt}`,
+    ...table(['service', 'instance', 'pid', 'state', 'ports', 'restarts', 'rss', 'uptime'], rows),
+    `${Math.round(total / 1e6)} MB resident in all (executors count with their worker)`,
+  ];
+}
+
+/** `45 s`, `12 min`, `3.4 h`. */
+export function duration(seconds: number | undefined): string {
+  if (seconds === undefined) return '-';
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3_600).toFixed(1)} h`;
+}

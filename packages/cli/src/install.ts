@@ -1,0 +1,106 @@
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { installFromApt } from './apt.ts';
+import { CliError, type Context } from './context.ts';
+
+/** Absolute paths of programs that were seen to run. */
+export type Servers = { nats: string; redis: string };
+
+export type ServerProgram = {
+  name: 'nats-server' | 'redis-server';
+  /** The variable that names a program to use instead of looking for one. */
+  override: 'NATS_SERVER' | 'REDIS_SERVER';
+  /** With this the mesh uses a server that runs already. */
+  url: 'NATS_URL' | 'REDIS_URL';
+  /** Debian's packages that hold the program, besides its libraries. */
+  packages: string[];
+  /** Lowest version, [major, minor]. */
+  least: [number, number];
+};
+
+export const PROGRAMS: readonly ServerProgram[] = [
+  { name: 'nats-server', override: 'NATS_SERVER', url: 'NATS_URL', packages: ['nats-server'], least: [2, 9] },
+  // The program itself is in redis-tools; redis-server only links to it.
+  {
+    name: 'redis-server',
+    override: 'REDIS_SERVER',
+    url: 'REDIS_URL',
+    packages: ['redis-server', 'redis-tools'],
+    least: [7, 0],
+  },
+];
+
+/** Debian keeps servers where an ordinary user's PATH does not look. */
+const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+
+type Looking = Pick<Context, 'env' | 'toolsDir' | 'say'>;
+
+/**
+ * Finds nats-server and redis-server, or installs them into `.spillway`.
+ * @param unneeded Names of programs that are not needed because `NATS_URL` or `REDIS_URL` is set.
+ * @throws CliError that says what to type, when one is neither there nor can be installed.
+ */
+export async function ensureServers(context: Looking, unneeded: readonly string[] = []): Promise<Servers> {
+  const paths: Record<string, string> = {};
+  for (const program of PROGRAMS) {
+    if (unneeded.includes(program.name)) continue;
+    paths[program.name] = findProgram(context, program) ?? (await install(context, program));
+  }
+  return { nats: paths['nats-server'] ?? '', redis: paths['redis-server'] ?? '' };
+}
+
+/** @throws CliError when the program that the override names does not fit. */
+export function findProgram({ env, toolsDir }: Looking, program: ServerProgram): string | undefined {
+  const named = env[program.override];
+  if (named) {
+    const fault = whyUnfit(named, program);
+    if (fault === undefined) return named;
+    throw new CliError(`${program.override}=${named}: ${fault}`, [
+      `Unset ${program.override} to let Spillway find or install ${program.name}.`,
+    ]);
+  }
+  const folders = [...(env['PATH'] ?? '').split(delimiter), ...SYSTEM_FOLDERS, join(toolsDir, 'bin')];
+  const candidates = [...new Set(folders.filter((folder) => folder !== ''))].map((f) => join(f, program.name));
+  return candidates.find((path) => isExecutable(path) && whyUnfit(path, program) === undefined);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** Runs `<program> --version`. Undefined: it runs and is new enough. */
+function whyUnfit(path: string, program: ServerProgram): string | undefined {
+  const run = spawnSync(path, ['--version'], { encoding: 'utf8', timeout: 10_000 });
+  if (run.error) return `cannot be run (${run.error.message})`;
+  const version = readVersion(run.stdout);
+  if (!version) return `does not tell its version: ${(run.stderr || run.stdout).trim().slice(0, 200)}`;
+  if (isAtLeast(version, program.least)) return undefined;
+  return `is ${version.join('.')}; at least ${program.least.join('.')} is needed`;
+}
+
+/** `nats-server: v2.9.10` and `Redis server v=7.0.15 sha=…` alike. */
+export function readVersion(text: string): [number, number] | undefined {
+  const match = /v=?(\d+)\.(\d+)/.exec(text);
+  return match ? [Number(match[1]), Number(match[2])] : undefined;
+}
+
+export const isAtLeast = ([major, minor]: [number, number], [leastMajor, leastMinor]: [number, number]): boolean =>
+  major > leastMajor || (major === leastMajor && minor >= leastMinor);
+
+async function install(context: Looking, program: ServerProgram): Promise<string> {
+  const failed = await installFromApt(context, program);
+  const path = findProgram(context, program);
+  if (path !== undefined) return path;
+  const install = `apt-get update && apt-get install -y --no-install-recommends ${program.name}`;
+  throw new CliError(`${program.name} ≥ ${program.least.join('.')} is needed and could not be installed: ${failed}`, [
+    process.getuid?.() === 0 ? `Type: ${install}` : `Type: sudo sh -c '${install}'`,
+    `Or name a program: ${program.override}=/path/to/${program.name}`,
+    `Or a server that runs already: ${program.url}=…`,
+  ]);
+}

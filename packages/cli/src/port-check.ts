@@ -1,0 +1,35 @@
+import { createServer } from 'node:net';
+import { CliError } from './context.ts';
+import { portHolder } from './process-info.ts';
+
+export type WantedPort = { port: number; what: string };
+
+/**
+ * Fails before anything is started if a port of the plan is taken.
+ * @throws CliError naming each taken port, what it was for, and who holds it where that can be seen.
+ */
+export async function requireFreePorts(wanted: WantedPort[]): Promise<void> {
+  const taken: WantedPort[] = [];
+  await Promise.all(wanted.map(async (want) => (await isFree(want.port)) || taken.push(want)));
+  if (taken.length === 0) return;
+  taken.sort((a, b) => a.port - b.port);
+  const lines = taken.map(({ port, what }) => `port ${port} (${what}) is held by ${describeHolder(port)}`);
+  throw new CliError(lines.join('\n'), [
+    'End what holds it, or choose other ports: --port-base 9000 (any number; the mesh takes up to 60 ports from it).',
+  ]);
+}
+
+function describeHolder(port: number): string {
+  const holder = portHolder(port);
+  if (!holder) return 'another program (of another user: its name cannot be seen)';
+  const command = holder.command.length > 80 ? `${holder.command.slice(0, 80)}…` : holder.command;
+  return `pid ${holder.pid}: ${command}`;
+}
+
+export function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ host: '127.0.0.1', port, exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}

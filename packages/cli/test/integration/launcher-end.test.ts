@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '@spillway/testing/free-port';
+
+type Launched = { launcher: ChildProcess; pids: number[] } & Disposable;
+
+/** A launcher with two children, each with a child of its own; resolves when all run. */
+async function launch(): Promise<Launched> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'spillway-launcher-'));
+  const program = join(import.meta.dirname, '..', 'fixtures', 'launcher.ts');
+  const ports = [await freePort(), await freePort()].map(String);
+  const launcher = spawn(process.execPath, [program, dataDir, ...ports], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const children = await new Promise<number[]>((resolve, reject) => {
+    createInterface({ input: launcher.stdout }).on('line', (line) => {
+      const match = /^pids (.*)$/.exec(line);
+      if (match?.[1]) resolve(match[1].split(' ').map(Number));
+    });
+    launcher.once('exit', () => reject(new Error('the launcher ended before its children were ready')));
+  });
+  const grandchildren = ['child-1', 'child-2'].map((name) =>
+    Number(/grandchild (\d+)/.exec(readFileSync(join(dataDir, 'logs', `${name}.log`), 'utf8'))?.[1]),
+  );
+  return {
+    launcher,
+    pids: [...children, ...grandchildren],
+    [Symbol.dispose]: () => {
+      launcher.kill('SIGKILL');
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8')); // ended, not collected yet
+  } catch {
+    return false;
+  }
+};
+
+async function assertAllEnd(pids: number[], withinMs: number): Promise<void> {
+  const endMs = performance.now() + withinMs;
+  while (pids.some(isAlive)) {
+    assert.ok(performance.now() < endMs, `still alive after ${withinMs} ms: ${pids.filter(isAlive)}`);
+    await delay(20);
+  }
+}
+
+test('Ctrl-C drains, and leaves nothing behind', async () => {
+  using launched = await launch();
+  assert.ok(launched.pids.every(isAlive));
+  launched.launcher.kill('SIGINT');
+  const [code] = await once(launched.launcher, 'exit');
+  assert.equal(code, 0);
+  await assertAllEnd(launched.pids, 500);
+});
+
+test('a second Ctrl-C ends everything at once', async () => {
+  using launched = await launch();
+  for (const pid of launched.pids) process.kill(pid, 'SIGSTOP'); // so that a drain would take its whole grace
+  launched.launcher.kill('SIGINT');
+  await delay(100);
+  launched.launcher.kill('SIGINT');
+  const [code] = await once(launched.launcher, 'exit');
+  assert.equal(code, 130);
+  await assertAllEnd(launched.pids, 1_000);
+});
+
+test('kill -9 of the launcher leaves nothing behind, nor what the children had started', async () => {
+  using launched = await launch();
+  launched.launcher.kill('SIGKILL');
+  await once(launched.launcher, 'exit');
+  await assertAllEnd(launched.pids, 5_000);
+});

@@ -1,0 +1,45 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Child } from './child.ts';
+import { findBinary, REPO } from './find-binary.ts';
+import { freePort } from './free-port.ts';
+import type { TestServer } from './nats-server.ts';
+import { answersWith } from './tcp-ready.ts';
+
+/** The configuration that `./spillway up` uses; arguments win over it. */
+const CONFIGURATION = join(REPO, 'infra', 'redis.conf');
+
+export type RedisServerOptions = { port?: number; args?: string[] };
+
+/** A real redis-server on a free port of loopback. It keeps nothing on disk: a restart begins empty. */
+export async function startRedisServer(options: RedisServerOptions = {}): Promise<TestServer> {
+  const file = findBinary('redis-server', 'REDIS_SERVER');
+  const port = options.port ?? (await freePort());
+  const dir = await mkdtemp(join(tmpdir(), 'spillway-redis-'));
+  const args = [CONFIGURATION, '--port', String(port), '--bind', '127.0.0.1', '--dir', dir];
+  const start = async (): Promise<Child> => {
+    const child = new Child({ name: 'redis-server', file, args: [...args, ...(options.args ?? [])] });
+    await child.until(() => answersWith(port, 'PING\r\n', '+PONG'), 10_000);
+    return child;
+  };
+  let child = await start();
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    get pid() {
+      return child.pid;
+    },
+    kill: (signal) => child.kill(signal),
+    stop: () => child.stop(),
+    restart: async () => {
+      await child.stop();
+      child = await start();
+    },
+    log: () => child.tail(200),
+    [Symbol.asyncDispose]: async () => {
+      await child.stop(2_000);
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}

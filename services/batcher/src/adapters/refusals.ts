@@ -1,0 +1,59 @@
+import type { Bus } from '@spillway/bus/bus';
+import { HEADERS } from '@spillway/contracts/headers';
+import { type ReplyFrame, replyFrameCodec } from '@spillway/contracts/messages';
+import { dlqSubject, resultSubject } from '@spillway/contracts/subjects';
+import { isSpillwayError, type SpillwayError } from '@spillway/errors/spillway-error';
+import type { Work } from '../core/work.ts';
+
+const NO_BYTES = new Uint8Array(0);
+
+/** Tells the gateways that these requests failed: one message for each inbox. A lost one costs the wait for the deadline. */
+export function refuseRequests(bus: Bus, work: readonly Work[], error: SpillwayError): void {
+  for (const [replyTo, mine] of Map.groupBy(work, ({ frame }) => frame.replyTo)) {
+    const reply: ReplyFrame = {
+      worker: '',
+      batchId: '',
+      model: mine[0]?.model ?? '',
+      version: '',
+      variant: '',
+      batchRows: 0,
+      runMs: 0,
+      closedBy: '',
+      items: mine.map(({ item, agedMs }) => ({
+        seq: item.seq,
+        errorCode: error.code,
+        errorMessage: error.message,
+        errorReason: error.reason ?? '',
+        tensors: NO_BYTES,
+        queueMs: agedMs,
+      })),
+    };
+    bus.publish(replyTo, replyFrameCodec.encode(reply));
+  }
+}
+
+/**
+ * Ends a job that used up its deliveries: the error becomes its result, its message is copied to the dead letters, and only then
+ * is it terminated. What fails on the way leaves the message where it is.
+ */
+export async function buryJob(bus: Bus, work: Work, error: SpillwayError): Promise<void> {
+  const { item, frame } = work;
+  const { code, message, reason = '' } = error;
+  if (item.job) {
+    const result = Buffer.from(JSON.stringify({ error: { code, message, reason } }));
+    const headers = { [HEADERS.error]: code, [HEADERS.reason]: reason };
+    await bus
+      .publishToStream(resultSubject(item.job.tenant, item.job.job), result, { headers })
+      .catch((thrown: unknown) => {
+        if (!isSpillwayError(thrown) || thrown.code !== 'CONFLICT') throw thrown; // it has a result: the first writer won
+      });
+  }
+  await bus.publishToStream(dlqSubject(reason || 'failed'), frame.message.payload, {
+    headers: {
+      [HEADERS.originSubject]: item.job?.originSubject ?? '',
+      [HEADERS.deliveries]: String(frame.message.deliveries),
+      [HEADERS.error]: code,
+    },
+  });
+  frame.message.term();
+}

@@ -1,0 +1,123 @@
+import type { Bus } from '@spillway/bus/bus';
+import type { PulledMessage } from '@spillway/bus/pull';
+import type { Clock } from '@spillway/lifecycle/clock';
+import type { Dispatcher } from '../core/dispatcher.ts';
+import { ackWaitMs, pullWindows, type WindowLimits } from '../core/pull-windows.ts';
+import type { BatcherTelemetry } from '../telemetry.ts';
+import type { FrameReader, FrameSource } from './frame-reader.ts';
+import { ModelSources } from './model-sources.ts';
+
+/** A worker that neither runs nor asks for a batch of a model for so long does not serve it here. */
+const NOT_SERVED_AFTER_MS = 200;
+/** From the first pulls of a model until the answers of all classes are here, so that what waited leaves highest class first. */
+const SETTLE_MS = 15;
+/** Longest wait for the consumers themselves: what is held already must not wait for a bus that is away. */
+const SETTLE_AT_MOST_MS = 250;
+
+type Open = { sources: ModelSources; servedAtMs: number; settled: boolean };
+
+export type WorkIntakeOptions = {
+  bus: Bus;
+  clock: Clock;
+  dispatcher: Dispatcher;
+  reader: FrameReader;
+  limits: WindowLimits;
+  /** The catalogue has this model. */
+  isModel: (model: string) => boolean;
+  /** There is something to dispatch. */
+  wake: (model: string) => void;
+  telemetry: BatcherTelemetry;
+};
+
+/**
+ * Pulls requests and jobs of the models that a connected worker takes batches of, just in time. What it holds of a model that
+ * nobody serves here any more goes back to JetStream, where another batcher finds it.
+ */
+export class WorkIntake {
+  readonly #options: WorkIntakeOptions;
+  readonly #open = new Map<string, Open>();
+  #stopped = false;
+
+  constructor(options: WorkIntakeOptions) {
+    this.#options = options;
+  }
+
+  /** Something changed for this model: a worker, a credit, a batch, the catalogue. Opens, closes or asks for more. */
+  update(model: string): void {
+    const { dispatcher, clock, limits, isModel, wake } = this.#options;
+    if (this.#stopped) return;
+    const queues = dispatcher.queues(model);
+    const serving = dispatcher.credits.serving(model);
+    let open = this.#open.get(model);
+    if (open === undefined) {
+      if (!serving || queues === undefined || !isModel(model)) return;
+      open = this.#start(model);
+    } else if (dispatcher.credits.slotsOf(model).length === 0 || !isModel(model)) {
+      this.#close(model, open);
+      return;
+    }
+    if (!serving || queues === undefined) return;
+    open.servedAtMs = clock.now();
+    const { requests, jobs } = pullWindows(limits, dispatcher.credits.slotsOf(model), queues);
+    open.sources.replenish(queues, requests, jobs);
+    if (!open.settled && open.sources.ready) {
+      open.settled = true;
+      queues.pauseUntil(clock.now() + SETTLE_MS);
+      wake(model); // the pause that was set when it opened is longer
+    }
+  }
+
+  /** Closes what has not been served for a while: its workers are connected and give their credits to another batcher. */
+  sweep(): void {
+    const { clock, dispatcher } = this.#options;
+    for (const [model, open] of this.#open) {
+      if (dispatcher.credits.serving(model)) open.servedAtMs = clock.now();
+      else if (clock.now() - open.servedAtMs > NOT_SERVED_AFTER_MS) this.#close(model, open);
+    }
+  }
+
+  /** Pulls no more. What is held stays: the drain decides about it. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all([...this.#open.values()].map(({ sources }) => sources.stop()));
+    this.#open.clear();
+  }
+
+  #start(model: string): Open {
+    const { bus, clock, dispatcher, telemetry, wake } = this.#options;
+    const slots = dispatcher.credits.slotsOf(model);
+    const maxRows = Math.max(...slots.map((slot) => slot.maxRows));
+    const sources = new ModelSources({
+      bus,
+      model,
+      ackWaitMs: ackWaitMs(slots),
+      maxRows,
+      onMessage: (source, message) => this.#receive(source, message),
+      onIdle: () => wake(model),
+      onPull: telemetry.pulled,
+    });
+    const open = { sources, servedAtMs: clock.now(), settled: false };
+    this.#open.set(model, open);
+    dispatcher.queues(model)?.pauseUntil(clock.now() + SETTLE_AT_MOST_MS);
+    sources.start();
+    telemetry.intake(model, 'opened', 0);
+    return open;
+  }
+
+  #close(model: string, open: Open): void {
+    const { dispatcher, telemetry } = this.#options;
+    this.#open.delete(model);
+    void open.sources.stop(); // first: else what goes back would come straight here again
+    telemetry.intake(model, 'closed', dispatcher.handBack(model, 'all'));
+  }
+
+  #receive(source: FrameSource, message: PulledMessage): number {
+    const { dispatcher, reader, telemetry, wake } = this.#options;
+    const read = reader.read(source, message);
+    if (read === undefined) return 0;
+    if (read.cancelled.length > 0) telemetry.dropped('cancelled', read.cancelled);
+    dispatcher.push(source.model, read.work);
+    wake(source.model);
+    return read.rows;
+  }
+}

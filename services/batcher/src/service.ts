@@ -1,0 +1,201 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { connectBus } from '@spillway/bus/connect';
+import { keepLease } from '@spillway/bus/leases';
+import { redact } from '@spillway/config/redact';
+import { ClockOffsets } from '@spillway/contracts/deadline';
+import { SpillwayError } from '@spillway/errors/spillway-error';
+import { monotonicClock } from '@spillway/lifecycle/clock';
+import { serveHealth } from '@spillway/lifecycle/health';
+import { RequestIds } from '@spillway/lifecycle/ids';
+import { StateMachine } from '@spillway/lifecycle/states';
+import { startGrpcServer } from '@spillway/rpc/server';
+import { createLogger } from '@spillway/telemetry/logger';
+import { createMetrics } from '@spillway/telemetry/metrics';
+import { startTelemetry } from '@spillway/telemetry/start';
+import { listenToCancels } from './adapters/cancel-listener.ts';
+import { DispatchLoop } from './adapters/dispatch-loop.ts';
+import { FrameReader } from './adapters/frame-reader.ts';
+import { listenToHeartbeats } from './adapters/heartbeats.ts';
+import { watchModels } from './adapters/model-catalogue.ts';
+import { buryJob, refuseRequests } from './adapters/refusals.ts';
+import { WorkIntake } from './adapters/work-intake.ts';
+import { WorkerServer } from './adapters/worker-server.ts';
+import { type BatcherConfig, batcherConfig } from './config.ts';
+import { Cancelled } from './core/cancelled.ts';
+import { Dispatcher, type Returned } from './core/dispatcher.ts';
+import { createBatcherTelemetry } from './telemetry.ts';
+
+const SERVICE = 'batcher';
+const MAX_MESSAGE_BYTES = 1024 * 1024; // workers send credits and ends, nothing large
+const SWEEP_MS = 50;
+/** Longest wait at a drain for what cannot be handed back: the rest of frames whose other requests have run. */
+const FLUSH_MS = 1_000;
+
+export type Batcher = AsyncDisposable & {
+  ports: { grpc: number; health: number };
+  /** Pulls no more, hands back what it holds, sends the workers elsewhere and waits for what they run. */
+  drain(timeoutMs: number): Promise<void>;
+};
+
+/** Resolves when ready; NATS may take as long as it wants, workers and models may come later. */
+export async function startBatcher(config: BatcherConfig): Promise<Batcher> {
+  const { instance } = config;
+  const clock = monotonicClock;
+  const log = createLogger({ service: SERVICE, instance, level: config.logLevel });
+  const state = new StateMachine();
+  state.onChange((to, from) => log.info({ from, to }, 'state changed'));
+  log.info({ config: redact(batcherConfig.fields, config) }, 'starting');
+
+  await using opening = new AsyncDisposableStack(); // a failure half-way closes what was opened, in reverse
+  opening.use(await startTelemetry({ service: SERVICE, instance, otlpEndpoint: config.otlpEndpoint, logger: log }));
+  const metrics = createMetrics(SERVICE);
+  const waitingFor = new Set(['nats']);
+  const health = opening.use(
+    await serveHealth({
+      host: config.host,
+      port: config.healthPort,
+      metrics: metrics.render,
+      state,
+      waitingFor: () => [...waitingFor],
+    }),
+  );
+  const onFact = ({ what, ...fields }: { what: string }) => log.info(fields, what);
+  const bus = opening.use(await connectBus({ url: config.natsUrl, service: SERVICE, instance, onFact }));
+
+  const ids = new RequestIds(); // unique over lives too: a worker may end a batch of the one before
+  const dispatcher = new Dispatcher({ clock, newBatchId: () => ids.next(), jobsShare: config.jobsShare });
+  const telemetry = createBatcherTelemetry({ metrics, log, clock, dispatcher });
+  const offsets = new ClockOffsets();
+  const cancelled = new Cancelled(clock);
+
+  const settleReturned = ({ expired, abandoned, deadJobs }: Returned, error: SpillwayError): void => {
+    if (expired.length > 0) telemetry.expired(expired);
+    if (abandoned.length > 0) {
+      telemetry.dropped('abandoned', abandoned);
+      refuseRequests(bus, abandoned, error);
+    }
+    for (const work of deadJobs) {
+      buryJob(bus, work, error).catch((err: unknown) => log.error({ err, job: work.item.job?.job }, 'a job is stuck'));
+    }
+  };
+  const workers = new WorkerServer({
+    dispatcher,
+    clock,
+    wake: (model) => loop.wake(model),
+    onSend: telemetry.sending,
+    onJoined: telemetry.joined,
+    onEnded: (ended, done) => {
+      telemetry.ended(ended, done);
+      const text = 'the request was accepted by several workers, and none could start it';
+      settleReturned(ended, new SpillwayError('UNAVAILABLE', text, { reason: 'not_started' }));
+    },
+    onLost: (worker, lost, reason) => {
+      telemetry.lost(worker, lost, reason);
+      const text = 'the worker was lost twice while it had this request';
+      settleReturned(lost, new SpillwayError('BACKEND_FAILED', text, { reason: 'worker_lost' }));
+    },
+  });
+  const loop: DispatchLoop = new DispatchLoop({
+    dispatcher,
+    send: (dispatch) => workers.send(dispatch),
+    expired: telemetry.expired,
+    replenish: (model) => intake.update(model),
+  });
+  opening.defer(() => loop.stop());
+  const catalogue = watchModels({
+    bus,
+    replyMarginMs: config.replyMarginMs,
+    onModel: (model, rules) => {
+      dispatcher.setModel(model, rules);
+      loop.wake(model);
+    },
+    onGone: (model) => loop.wake(model),
+  });
+  opening.defer(() => catalogue.stop());
+  const intake: WorkIntake = new WorkIntake({
+    bus,
+    clock,
+    dispatcher,
+    reader: new FrameReader({ clock, offsets, cancelled, dispatcher, onInvalid: telemetry.invalid }),
+    limits: { batches: config.windowBatches, bytes: config.windowBytes },
+    isModel: catalogue.has,
+    wake: loop.wake,
+    telemetry,
+  });
+  opening.defer(() => intake.stop());
+  listenToCancels(bus, { dispatcher, cancelled, onDropped: (work) => telemetry.dropped('cancelled', work) });
+  const heartbeats = listenToHeartbeats(bus, offsets, clock);
+  bus.onUp(() => waitingFor.delete('nats'));
+  bus.onDown(() => {
+    waitingFor.add('nats');
+    const forgotten = dispatcher.forgetRequests();
+    if (forgotten.length > 0) telemetry.dropped('bus_down', forgotten);
+  });
+  const sweep = setInterval(() => {
+    dispatcher.frames.extend();
+    intake.sweep();
+    heartbeats.prune();
+  }, SWEEP_MS);
+  opening.defer(() => clearInterval(sweep));
+
+  const grpc = opening.use(
+    await startGrpcServer({
+      host: config.host,
+      port: config.grpcPort,
+      services: [workers.service],
+      maxReceiveBytes: MAX_MESSAGE_BYTES,
+    }),
+  );
+  const address = `${config.advertiseHost || config.host}:${grpc.port}`;
+  const lease = keepLease(bus, () => ({
+    service: SERVICE,
+    instance,
+    address,
+    state: state.get() === 'ready' ? 'ready' : 'draining',
+  }));
+  opening.defer(() => lease.release());
+  state.set('ready');
+  grpc.setServing(true);
+  lease.refresh();
+  log.info({ address, health_port: health.port }, 'serving');
+
+  const open = opening.move();
+  const drain = async (timeoutMs: number): Promise<void> => {
+    const endMs = clock.now() + timeoutMs;
+    const leftMs = () => Math.max(0, endMs - clock.now());
+    state.set('draining');
+    grpc.setServing(false);
+    lease.refresh();
+    await intake.stop();
+    dispatcher.draining = true;
+    const models = [...dispatcher.models()];
+    for (const [model] of models) {
+      dispatcher.handBack(model, 'untouched');
+      loop.wake(model); // the rest of what was begun leaves from here
+    }
+    const waiting = () => models.some(([, queues]) => !queues.requests.empty || !queues.jobs.empty);
+    await until(() => !waiting(), Math.min(FLUSH_MS, leftMs() / 2));
+    for (const [model] of models) dispatcher.handBack(model, 'all');
+    workers.sendDrain();
+    await until(() => dispatcher.inFlight.size === 0, leftMs());
+    if (dispatcher.inFlight.size > 0 || waiting()) {
+      log.warn({ batches: dispatcher.inFlight.size }, 'batches or requests were abandoned');
+    }
+    workers.closeAll();
+    await grpc.drain(Math.min(1_000, leftMs()));
+  };
+  return {
+    ports: { grpc: grpc.port, health: health.port },
+    drain,
+    [Symbol.asyncDispose]: async () => {
+      await open.disposeAsync();
+      state.set('stopped');
+    },
+  };
+}
+
+/** Resolves when `condition` holds, or after `timeoutMs`. */
+async function until(condition: () => boolean, timeoutMs: number): Promise<void> {
+  const endMs = monotonicClock.now() + timeoutMs;
+  while (!condition() && monotonicClock.now() < endMs) await delay(5);
+}

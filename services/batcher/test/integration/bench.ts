@@ -1,0 +1,240 @@
+import type { Bus } from '@spillway/bus/bus';
+import { connectBus } from '@spillway/bus/connect';
+import { openBucket } from '@spillway/bus/kv';
+import { keepLease } from '@spillway/bus/leases';
+import { MODELS, type ModelRecord } from '@spillway/contracts/buckets';
+import type { TrafficClass } from '@spillway/contracts/classes';
+import {
+  type Batch,
+  type BatcherMessage,
+  batcherMessageCodec,
+  DISPATCH_PATH,
+  type ReplyItem,
+  replyFrameCodec,
+  type ServedModel,
+  type WorkerMessage,
+  type WorkItem,
+  workerMessageCodec,
+  workFrameCodec,
+} from '@spillway/contracts/messages';
+import { jobsSubject, workSubject } from '@spillway/contracts/subjects';
+import { type DialledDuplex, dialDuplex } from '@spillway/rpc/duplex';
+import { startNatsServer, type TestServer } from '@spillway/testing/nats-server';
+import { batcherConfig } from '../../src/config.ts';
+import { type Batcher, startBatcher } from '../../src/service.ts';
+
+/** Waits for a condition of a test, looking every 2 ms. @throws Error that names what did not happen. */
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs = 5_000,
+): Promise<void> {
+  const endMs = performance.now() + timeoutMs;
+  while (!(await condition())) {
+    if (performance.now() > endMs) throw new Error(`did not happen within ${timeoutMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+export const item = (seq: number, fields: Partial<WorkItem> = {}): WorkItem => ({
+  seq,
+  requestId: `r${seq}`,
+  budgetMs: 10_000,
+  rows: 1,
+  cost: 1,
+  route: 0,
+  traceparent: '',
+  tensors: Buffer.from(`tensors of ${seq}`),
+  tenant: 't',
+  ...fields,
+});
+
+const METHOD = { path: DISPATCH_PATH, request: workerMessageCodec, response: batcherMessageCodec };
+
+/** Plays a worker: writes down what it gets, and says only what the test tells it to. */
+export class TestWorker {
+  readonly instance: string;
+  readonly batches: Batch[] = [];
+  drained = false;
+  /** Ends each batch at once and asks for the next. */
+  auto = false;
+  readonly #model: ServedModel;
+  readonly #link: DialledDuplex<WorkerMessage>;
+  readonly #initialCredits: number;
+
+  constructor(
+    address: string,
+    options: { instance?: string; credits?: number; auto?: boolean } & Partial<ServedModel> = {},
+  ) {
+    const { instance = 'w', credits = 0, auto = false, ...fields } = options;
+    this.instance = instance;
+    this.#initialCredits = credits;
+    this.auto = auto;
+    const defaults = { versions: ['1'], maxBatchSize: 8, slots: 1, runLimitMs: 10_000, runMsOne: 1, runMsFull: 1 };
+    this.#model = { model: 'm', ...defaults, ...fields };
+    this.#link = dialDuplex<BatcherMessage, WorkerMessage>({
+      address,
+      method: METHOD,
+      onUp: () => {
+        this.#link.send({ hello: { instance, models: [this.#model] } });
+        if (this.#initialCredits > 0) this.credits(this.#initialCredits);
+      },
+      onMessage: (message) => this.#receive(message),
+    });
+  }
+
+  get up(): boolean {
+    return this.#link.up;
+  }
+
+  credits(batches: number): void {
+    this.#link.send({ credits: { model: 'm', batches } });
+  }
+
+  done(batch: Batch, fields: { notStarted?: boolean; errorCode?: string } = {}): void {
+    const { batchId, model, rows } = batch;
+    this.#link.send({ done: { batchId, model, rows, runMs: 1, errorCode: '', notStarted: false, ...fields } });
+  }
+
+  /** Sequence numbers of all batches, in order. */
+  seqs(): number[] {
+    return this.batches.flatMap((batch) => batch.items.map(({ seq }) => seq));
+  }
+
+  async batch(index: number): Promise<Batch> {
+    await until(`batch ${index} of ${this.instance}`, () => this.batches.length > index);
+    return this.batches[index] as Batch;
+  }
+
+  /** Its stream ends, as if it were killed. */
+  close(): Promise<void> {
+    return this.#link.close();
+  }
+
+  #receive(message: BatcherMessage): void {
+    if (message.drain) this.drained = true;
+    if (!message.batch) return;
+    this.batches.push(message.batch);
+    if (!this.auto) return;
+    this.done(message.batch);
+    this.credits(1);
+  }
+}
+
+/** Plays a gateway. */
+export class TestGateway {
+  readonly bus: Bus;
+  readonly inbox: string;
+  readonly replies: ReplyItem[] = [];
+
+  constructor(bus: Bus) {
+    this.bus = bus;
+    this.inbox = bus.inbox();
+    bus.subscribe(this.inbox, ({ payload }) => this.replies.push(...replyFrameCodec.decode(payload).items));
+  }
+
+  async publish(
+    trafficClass: TrafficClass,
+    items: WorkItem[],
+    fields: { sentMs?: number; shapes?: string } = {},
+  ): Promise<void> {
+    const { sentMs = performance.now(), shapes = 'x' } = fields;
+    const frame = workFrameCodec.encode({
+      gateway: this.bus.instance,
+      replyTo: this.inbox,
+      sentMs,
+      model: 'm',
+      trafficClass,
+      routes: [{ version: '1', variant: '', shapes }],
+      items,
+    });
+    await this.bus.publishToStream(workSubject(trafficClass, 'm'), frame);
+  }
+
+  async publishJob(seq: number, trafficClass: TrafficClass = 'standard'): Promise<void> {
+    const job = { tenant: 't', job: `j${seq}`, ackSubject: '', originSubject: 'o', traceparent: '' };
+    const frame = workFrameCodec.encode({
+      gateway: '',
+      replyTo: '',
+      sentMs: 0,
+      model: 'm',
+      trafficClass,
+      routes: [{ version: '1', variant: '', shapes: 'x' }],
+      items: [item(seq, { job, budgetMs: 0 })],
+    });
+    await this.bus.publishToStream(jobsSubject(trafficClass, 'm'), frame, { msgId: `t.j${seq}` });
+  }
+
+  /** Messages that a stream holds. */
+  async streamSize(stream: string): Promise<number> {
+    const reply = this.bus.inbox();
+    const { promise, resolve } = Promise.withResolvers<number>();
+    const sub = this.bus.subscribe(reply, ({ payload }) =>
+      resolve(JSON.parse(Buffer.from(payload).toString()).state.messages),
+    );
+    this.bus.publish(`$JS.API.STREAM.INFO.${stream}`, new Uint8Array(0), { reply });
+    const size = await promise;
+    sub.stop();
+    return size;
+  }
+}
+
+export const RECORD: ModelRecord = {
+  model: 'm',
+  versions: ['1'],
+  platform: 'test',
+  backend: 'test',
+  maxBatchSize: 8,
+  inputs: [],
+  outputs: [],
+  defaultDeadlineMs: 5_000,
+  maxDeadlineMs: 60_000,
+  runLimitMs: 10_000,
+  costRule: 'rows',
+  provider: 'cpu',
+};
+
+/** A NATS server, a gateway and batchers; the test brings the workers. Everything ends with it. */
+export class MeshBench implements AsyncDisposable {
+  readonly nats: TestServer;
+  readonly gateway: TestGateway;
+  readonly #stack: AsyncDisposableStack;
+
+  private constructor(nats: TestServer, gateway: TestGateway, stack: AsyncDisposableStack) {
+    this.nats = nats;
+    this.gateway = gateway;
+    this.#stack = stack;
+  }
+
+  static async start(record: Partial<ModelRecord> = {}): Promise<MeshBench> {
+    await using opening = new AsyncDisposableStack();
+    const nats = opening.use(await startNatsServer());
+    const bus = opening.use(await connectBus({ url: nats.url, service: 'gateway', instance: 'gateway-1' }));
+    const lease = keepLease(bus, () => ({ service: 'gateway', instance: 'gateway-1', address: '', state: 'ready' }));
+    opening.defer(() => lease.release());
+    await openBucket<ModelRecord>(bus, MODELS).put('m', { ...RECORD, ...record });
+    return new MeshBench(nats, new TestGateway(bus), opening.move());
+  }
+
+  async batcher(env: Record<string, string> = {}): Promise<Batcher & { address: string }> {
+    const config = batcherConfig.load({
+      NATS_URL: this.nats.url,
+      BATCHER_GRPC_PORT: '0',
+      BATCHER_HEALTH_PORT: '0',
+      LOG_LEVEL: 'silent',
+      ...env,
+    });
+    const batcher = this.#stack.use(await startBatcher(config));
+    return Object.assign(batcher, { address: `127.0.0.1:${batcher.ports.grpc}` });
+  }
+
+  worker(batcher: { address: string }, options: ConstructorParameters<typeof TestWorker>[1] = {}): TestWorker {
+    const worker = new TestWorker(batcher.address, options);
+    this.#stack.defer(() => worker.close());
+    return worker;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { cancelCodec } from '@spillway/contracts/messages';
+import { workStream } from '@spillway/contracts/streams';
+import { cancelSubject } from '@spillway/contracts/subjects';
+import { item, MeshBench, until } from './bench.ts';
+
+test('a frame reaches a worker as a batch and is acknowledged', async () => {
+  await using bench = await MeshBench.start();
+  const batcher = await bench.batcher();
+  const worker = bench.worker(batcher, { credits: 1 });
+  await bench.gateway.publish('standard', [item(1), item(2)]);
+  const batch = await worker.batch(0);
+  assert.deepEqual([...batch.replyTo], [bench.gateway.inbox]);
+  assert.equal(batch.closedBy, 'idle');
+  assert.equal(batch.trafficClass, 'standard');
+  assert.deepEqual(
+    batch.items.map(({ seq, requestId, tensors }) => [seq, requestId, Buffer.from(tensors).toString()]),
+    [
+      [1, 'r1', 'tensors of 1'],
+      [2, 'r2', 'tensors of 2'],
+    ],
+  );
+  const [first] = batch.items;
+  assert.ok(first && first.budgetMs > 9_000 && first.budgetMs <= 10_000, `${first?.budgetMs}`);
+  assert.ok(first.queueMs >= 0 && first.queueMs < 1_000, `${first.queueMs}`);
+  await until('the stream is empty', async () => (await bench.gateway.streamSize(workStream('standard'))) === 0);
+});
+
+test('what was queued while no worker was there runs vip, standard, bulk, by deadline inside each', async () => {
+  await using bench = await MeshBench.start();
+  const batcher = await bench.batcher();
+  const publish = (trafficClass: 'vip' | 'standard' | 'bulk', seq: number, budgetMs: number) =>
+    bench.gateway.publish(trafficClass, [item(seq, { budgetMs })]);
+  await publish('bulk', 31, 20_000);
+  await publish('bulk', 32, 10_000);
+  await publish('standard', 21, 20_000);
+  await publish('standard', 22, 10_000);
+  await publish('standard', 23, 15_000);
+  await publish('vip', 11, 20_000);
+  await publish('vip', 12, 10_000);
+  const worker = bench.worker(batcher, { credits: 2, auto: true, maxBatchSize: 2 });
+  await until('all ran', () => worker.seqs().length === 7);
+  assert.deepEqual(worker.seqs(), [12, 11, 22, 23, 21, 32, 31]);
+});
+
+test('the same holds for a worker that stops asking and goes on', async () => {
+  await using bench = await MeshBench.start();
+  const batcher = await bench.batcher();
+  const worker = bench.worker(batcher, { credits: 1, maxBatchSize: 2 });
+  await bench.gateway.publish('standard', [item(1)]);
+  const first = await worker.batch(0);
+  for (const [trafficClass, seq, budgetMs] of [
+    ['bulk', 31, 9_000],
+    ['standard', 22, 9_000],
+    ['standard', 21, 8_000],
+    ['vip', 11, 20_000],
+  ] as const) {
+    await bench.gateway.publish(trafficClass, [item(seq, { budgetMs })]);
+  }
+  await new Promise((resolve) => setTimeout(resolve, 50)); // the window fills
+  worker.auto = true;
+  worker.done(first);
+  worker.credits(1);
+  await until('all ran', () => worker.seqs().length === 5);
+  assert.deepEqual(worker.seqs(), [1, 11, 21, 22, 31]);
+});
+
+test('while a worker is busy its batcher holds a window, the rest waits in the stream', async () => {
+  await using bench = await MeshBench.start();
+  const batcher = await bench.batcher();
+  const worker = bench.worker(batcher, { credits: 1, maxBatchSize: 4 });
+  for (let seq = 1; seq <= 100; seq += 1) await bench.gateway.publish('bulk', [item(seq)]);
+  await worker.batch(0);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const held = 100 - worker.seqs().length;
+  worker.auto = true;
+  await bench.gateway.publish('vip', [item(1_000)]);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  worker.done(worker.batches[0] ?? assert.fail());
+  worker.credits(1);
+  await until('all ran', () => worker.seqs().length === 101);
+  assert.equal(worker.seqs().indexOf(1_000), 100 - held, 'held bulk kept vip from being pulled');
+  assert.ok(
+    worker.batches.every((batch) => batch.rows <= 4),
+    'a batch was larger than the worker takes',
+  );
+});
+
+test('different shapes never share a batch', async () => {
+  await using bench = await MeshBench.start();
+  const batcher = await bench.batcher();
+  const worker = bench.worker(batcher, { auto: true });
+  await until('the worker is up', () => worker.up);
+  worker.credits(1);
+  await Promise.all([
+    bench.gateway.publish('standard', [item(1)], { shapes: 'a' }),
+    bench.gateway.publish('standard', [item(2)], { shapes: 'b' }),
+    bench.gateway.publish('standard', [item(3)], { shapes: 'a' }),
+  ]);
+  await until('all ran', () => worker.seqs().length === 3);
+  for (const { items } of worker.batches) assert.equal(new Set(items.map(({ seq }) => seq % 2)).size, 1);
+});
+
+test('a cancelled request does not run, whether it waits here or still in the stream', async () => {
+  await using bench = await MeshBench.start();
+  const batcher = await bench.batcher();
+  const cancel = (seqs: number[]) =>
+    bench.gateway.bus.publish(cancelSubject('gateway-1'), cancelCodec.encode({ gateway: 'gateway-1', seqs }));
+  await new Promise((resolve) => setTimeout(resolve, 300)); // a heartbeat of the gateway: else the age of a frame is not known
+  await bench.gateway.publish('standard', [item(1), item(2)]);
+  cancel([1]);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const worker = bench.worker(batcher, { credits: 1 });
+  const first = await worker.batch(0);
+  assert.deepEqual(worker.seqs(), [2]);
+  await bench.gateway.publish('standard', [item(3), item(4)]);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  cancel([4]);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  worker.done(first);
+  worker.credits(1);
+  await worker.batch(1);
+  assert.deepEqual(worker.seqs(), [2, 3]);
+});
+
+test('a request that waited in the stream has only the rest of its budget, whatever the clocks say', async () => {
+  await using bench = await MeshBench.start();
+  const batcher = await bench.batcher();
+  await new Promise((resolve) => setTimeout(resolve, 300)); // a heartbeat of the gateway
+  await bench.gateway.publish('standard', [item(1, { budgetMs: 250 }), item(2, { budgetMs: 5_000 })]);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const worker = bench.worker(batcher, { credits: 1 });
+  const batch = await worker.batch(0);
+  assert.deepEqual(worker.seqs(), [2], 'expired work was started');
+  const [sent] = batch.items;
+  assert.ok(sent && sent.queueMs >= 290 && sent.queueMs < 2_000, `queue_ms ${sent?.queueMs}`);
+  assert.ok(Math.abs(sent.budgetMs + sent.queueMs - 5_000) < 1, `${sent.budgetMs} + ${sent.queueMs}`);
+});
+
+test('max_queue_delay makes a free instance wait for companions', async () => {
+  await using bench = await MeshBench.start({ maxQueueDelayMs: 150 });
+  const batcher = await bench.batcher();
+  const worker = bench.worker(batcher, { credits: 1 });
+  await bench.gateway.publish('standard', [item(1)]);
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  await bench.gateway.publish('standard', [item(2)]);
+  const batch = await worker.batch(0);
+  assert.deepEqual([worker.seqs(), batch.closedBy], [[1, 2], 'delay']);
+});

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DLQ_STREAM, JOBS_STREAM, workStream } from '@spillway/contracts/streams';
+import { item, MeshBench, until } from './bench.ts';
+
+test('when a worker is lost its requests run elsewhere', async () => {
+  await using bench = await MeshBench.start();
+  const batcher = await bench.batcher();
+  const first = bench.worker(batcher, { instance: 'a', credits: 1 });
+  await bench.gateway.publish('standard', [item(1), item(2)]);
+  await first.batch(0);
+  const second = bench.worker(batcher, { instance: 'b' });
+  await until('the second worker is up', () => second.up);
+  await first.close();
+  second.credits(1);
+  await second.batch(0);
+  assert.deepEqual(second.seqs(), [1, 2]);
+});
+
+test('a request that loses two workers is answered, not run a third time', async () => {
+  await using bench = await MeshBench.start();
+  const batcher = await bench.batcher();
+  await bench.gateway.publish('standard', [item(7)]);
+  for (const instance of ['a', 'b']) {
+    const worker = bench.worker(batcher, { instance, credits: 1 });
+    await worker.batch(0);
+    await worker.close();
+  }
+  await until('the answer', () => bench.gateway.replies.length > 0);
+  const [reply] = bench.gateway.replies;
+  assert.deepEqual([reply?.seq, reply?.errorCode, reply?.errorReason], [7, 'BACKEND_FAILED', 'worker_lost']);
+});
+
+test('what is held for a worker that leaves goes to a batcher that has one', async () => {
+  await using bench = await MeshBench.start();
+  const [one, two] = [await bench.batcher(), await bench.batcher()];
+  const leaving = bench.worker(one, { instance: 'a', credits: 1, maxBatchSize: 1 });
+  for (let seq = 1; seq <= 5; seq += 1) await bench.gateway.publish('vip', [item(seq)]);
+  await leaving.batch(0);
+  await new Promise((resolve) => setTimeout(resolve, 50)); // the first batcher holds the others
+  const staying = bench.worker(two, { instance: 'b', credits: 1, auto: true });
+  await until('the second worker is up', () => staying.up);
+  await leaving.close();
+  await until('the others ran', () => new Set(staying.seqs()).size >= 4, 2_000);
+  assert.deepEqual([...new Set(staying.seqs())].sort(), [2, 3, 4, 5]);
+});
+
+test('a worker that gives its credits to another batcher does not keep requests waiting here', async () => {
+  await using bench = await MeshBench.start();
+  const [one, two] = [await bench.batcher(), await bench.batcher()];
+  const moving = bench.worker(one, { instance: 'a', credits: 1, maxBatchSize: 1 });
+  for (let seq = 1; seq <= 3; seq += 1) await bench.gateway.publish('standard', [item(seq)]);
+  const batch = await moving.batch(0);
+  const there = bench.worker(two, { instance: 'a', credits: 1, auto: true });
+  moving.done(batch); // and no further credit: its home is elsewhere now
+  await until('the others ran there', () => there.seqs().length >= 2, 2_000);
+  assert.deepEqual(there.seqs().sort(), [2, 3]);
+});
+
+test('two batchers share one consumer: every frame runs once', async () => {
+  await using bench = await MeshBench.start();
+  const batchers = [await bench.batcher(), await bench.batcher()];
+  const workers = batchers.map((batcher, i) => bench.worker(batcher, { instance: `w${i}`, credits: 2, auto: true }));
+  await until('both are up', () => workers.every((worker) => worker.up));
+  const seqs = Array.from({ length: 600 }, (_, i) => i + 1);
+  for (let from = 0; from < seqs.length; from += 10) {
+    await Promise.all(seqs.slice(from, from + 10).map((seq) => bench.gateway.publish('standard', [item(seq)])));
+  }
+  await until('all ran', () => workers.reduce((sum, worker) => sum + worker.seqs().length, 0) >= 600);
+  assert.deepEqual(
+    workers.flatMap((worker) => worker.seqs()).sort((a, b) => a - b),
+    seqs,
+  );
+  for (const worker of workers) assert.ok(worker.seqs().length > 60, `${worker.instance}: ${worker.seqs().length}`);
+  await until('all are acknowledged', async () => (await bench.gateway.streamSize(workStream('standard'))) === 0);
+});
+
+test('a draining batcher hands back what it holds, waits for what runs and sends its workers elsewhere', async () => {
+  await using bench = await MeshBench.start();
+  const leaving = await bench.batcher();
+  const busy = bench.worker(leaving, { instance: 'a', credits: 1, maxBatchSize: 1 });
+  for (let seq = 1; seq <= 4; seq += 1) await bench.gateway.publish('standard', [item(seq)]);
+  const running = await busy.batch(0);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const drained = leaving.drain(5_000);
+  const staying = await bench.batcher();
+  const other = bench.worker(staying, { instance: 'b', credits: 1, auto: true });
+  await until('the worker is told', () => busy.drained);
+  await until('the others run there', () => other.seqs().length >= 3);
+  busy.done(running);
+  await drained;
+  assert.deepEqual(busy.seqs(), [1]);
+  assert.deepEqual(other.seqs().sort(), [2, 3, 4]);
+});
+
+test('a begun frame leaves a draining batcher as a batch, when its worker still asks', async () => {
+  await using bench = await MeshBench.start();
+  const batcher = await bench.batcher();
+  const worker = bench.worker(batcher, { credits: 1, maxBatchSize: 1 });
+  await bench.gateway.publish('standard', [item(1), item(2)]);
+  worker.done(await worker.batch(0));
+  const drained = batcher.drain(5_000);
+  worker.credits(1);
+  const last = await worker.batch(1);
+  assert.equal(last.closedBy, 'drain');
+  worker.done(last);
+  await drained;
+  assert.deepEqual(worker.seqs(), [1, 2]);
+});
+
+test('NATS is killed and comes back: frames flow again within 2 s', async () => {
+  await using bench = await MeshBench.start();
+  const batcher = await bench.batcher();
+  const worker = bench.worker(batcher, { credits: 2, auto: true });
+  await bench.gateway.publish('standard', [item(1)]);
+  await worker.batch(0);
+  await bench.nats.kill();
+  await until('the gateway notices', () => !bench.gateway.bus.up);
+  await bench.nats.restart();
+  const backAtMs = performance.now();
+  for (let seq = 2; !worker.seqs().some((got) => got > 1); seq += 1) {
+    assert.ok(performance.now() - backAtMs < 2_000, 'nothing flows 2 s after the return of NATS');
+    await bench.gateway.publish('standard', [item(seq)]).catch(() => undefined);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+});
+
+test('a job says where it is acknowledged, is extended while it runs, and comes again when its worker is lost', async () => {
+  await using bench = await MeshBench.start();
+  const batcher = await bench.batcher();
+  const first = bench.worker(batcher, { instance: 'a', credits: 1 });
+  await bench.gateway.publishJob(1);
+  const batch = await first.batch(0);
+  assert.match(batch.items[0]?.job?.ackSubject ?? '', /^\$JS\.ACK\./);
+  await new Promise((resolve) => setTimeout(resolve, 1_500)); // longer than ack_wait
+  const second = bench.worker(batcher, { instance: 'b' });
+  await until('the second worker is up', () => second.up);
+  second.credits(1);
+  assert.equal(second.batches.length, 0, 'delivered again although it runs');
+  await first.close();
+  const again = await second.batch(0);
+  const { job } = again.items[0] ?? {};
+  bench.gateway.bus.publish(job?.ackSubject ?? '', Buffer.from('+ACK'));
+  second.done(again);
+  await until('the job is gone', async () => (await bench.gateway.streamSize(JOBS_STREAM)) === 0);
+});
+
+test('a job that loses its worker at every delivery ends among the dead letters', async () => {
+  await using bench = await MeshBench.start();
+  const batcher = await bench.batcher();
+  await bench.gateway.publishJob(1);
+  for (let delivery = 1; delivery <= 5; delivery += 1) {
+    const worker = bench.worker(batcher, { instance: `w${delivery}`, credits: 1 });
+    await worker.batch(0);
+    await worker.close();
+  }
+  await until('the dead letter', async () => (await bench.gateway.streamSize(DLQ_STREAM)) === 1);
+  await until('the job is gone', async () => (await bench.gateway.streamSize(JOBS_STREAM)) === 0);
+  assert.equal(await bench.gateway.streamSize('SPILLWAY_RESULTS'), 1);
+});
+
+test('a message that is no frame is terminated and harms nobody', async () => {
+  await using bench = await MeshBench.start();
+  const batcher = await bench.batcher();
+  const worker = bench.worker(batcher, { credits: 1 });
+  await bench.gateway.bus.publishToStream('spillway.v1.work.standard.m', Buffer.from([0xff, 0xff, 0xff]));
+  await bench.gateway.publish('standard', [item(1)]);
+  await worker.batch(0);
+  assert.deepEqual(worker.seqs(), [1]);
+  await until('the stream is empty', async () => (await bench.gateway.streamSize(workStream('standard'))) === 0);
+});

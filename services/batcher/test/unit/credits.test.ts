@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ManualClock } from '@spillway/lifecycle/manual-clock';
+import { Credits } from '../../src/core/credits.ts';
+import { served } from './fixtures.ts';
+
+test('credits add up by worker and model', () => {
+  const credits = new Credits(new ManualClock());
+  const slot = credits.join('w', served('m'));
+  credits.join('w', served('n'));
+  assert.equal(credits.grant('w', 'm', 2), true);
+  credits.grant('w', 'm', 1);
+  assert.equal(slot.free, 3);
+  assert.equal(credits.grant('w', 'unknown', 1), false);
+  assert.equal(credits.grant('nobody', 'm', 1), false);
+});
+
+test('a worker that only says hello does not make its models served here', () => {
+  const credits = new Credits(new ManualClock());
+  const slot = credits.join('w', served('m'));
+  assert.equal(credits.serving('m'), false);
+  credits.grant('w', 'm', 1);
+  assert.equal(credits.serving('m'), true);
+  credits.sent(slot, 5);
+  assert.equal(credits.serving('m'), true, 'its batch is under way');
+  credits.ended(slot, 5);
+  assert.equal(credits.serving('m'), false);
+});
+
+test('a second batch of an instance begins when the first is expected to end', () => {
+  const clock = new ManualClock();
+  const credits = new Credits(clock);
+  const slot = credits.join('w', served('m'));
+  credits.grant('w', 'm', 2);
+  assert.equal(credits.startInMs(slot), 0);
+  credits.sent(slot, 40);
+  assert.equal(credits.startInMs(slot), 40);
+  clock.advance(30);
+  assert.equal(credits.startInMs(slot), 10);
+  clock.advance(30);
+  assert.equal(credits.startInMs(slot), 0);
+});
+
+test('a lost worker takes its credits with it', () => {
+  const credits = new Credits(new ManualClock());
+  credits.join('w', served('m'));
+  credits.grant('w', 'm', 2);
+  assert.deepEqual(credits.leave('w'), ['m']);
+  assert.deepEqual(credits.free('m'), []);
+});

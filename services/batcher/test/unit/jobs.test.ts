@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ManualClock } from '@spillway/lifecycle/manual-clock';
+import { JobsFloor } from '../../src/core/jobs-floor.ts';
+import { pullWindows } from '../../src/core/pull-windows.ts';
+import { Bench, doneOf, item, TestMessage } from './fixtures.ts';
+
+const job = { durable: true } as const;
+
+test('jobs run only while no request waits', () => {
+  const bench = new Bench();
+  bench.worker('w', 2);
+  bench.frame([item(1)], job);
+  bench.frame([item(2)]);
+  assert.deepEqual(bench.next()?.seqs, [2]);
+  assert.equal(bench.next(), undefined, 'the instance runs: a job is never staged behind it');
+  bench.dispatcher.done('w', doneOf('b1'));
+  bench.dispatcher.credits.grant('w', 'm', 1);
+  assert.deepEqual(bench.next()?.seqs, [1]);
+});
+
+test('a job never expires and leaves in the order it came', () => {
+  const bench = new Bench();
+  bench.worker('w', 1);
+  for (const seq of [1, 2, 3]) bench.frame([item(seq, { budgetMs: 0 })], job);
+  bench.clock.advance(3_600_000);
+  assert.deepEqual(bench.next()?.seqs, [1, 2, 3]);
+});
+
+test('a job is left to its worker when it is done, and handed back when the worker is lost', () => {
+  const bench = new Bench();
+  bench.worker('w', 2);
+  const first = bench.frame([item(1)], job);
+  bench.next();
+  bench.dispatcher.done('w', doneOf('b1'));
+  const second = bench.frame([item(2)], job);
+  bench.next();
+  const lost = bench.dispatcher.lost('w');
+  assert.deepEqual([first.message.said, second.message.said], [[], ['nak']]);
+  assert.deepEqual([lost.requeued.length, lost.deadJobs.length], [0, 0]);
+  assert.equal(bench.dispatcher.frames.size, 0);
+});
+
+test('a job that loses its worker on its last delivery is a dead letter', () => {
+  const bench = new Bench();
+  bench.worker('w', 1);
+  const { message } = bench.frame([item(1)], { ...job, message: new TestMessage(3) });
+  bench.next();
+  const lost = bench.dispatcher.lost('w');
+  assert.deepEqual([lost.deadJobs.length, message.said], [1, []]);
+});
+
+test('a job that was not started waits here again and costs no delivery', () => {
+  const bench = new Bench();
+  bench.worker('w', 1);
+  const { message } = bench.frame([item(1)], job);
+  bench.next();
+  bench.dispatcher.done('w', doneOf('b1', { notStarted: true }));
+  bench.dispatcher.credits.grant('w', 'm', 1);
+  assert.deepEqual(bench.next()?.seqs, [1]);
+  assert.deepEqual(message.said, []);
+});
+
+test('under full load jobs get their share of the rows, in full batches', () => {
+  const bench = new Bench({}, 0.02);
+  bench.worker('w', 1_000);
+  for (let seq = 1; seq <= 8; seq += 1) bench.frame([item(seq)], job);
+  let [jobRows, requestRows] = [0, 0];
+  for (let seq = 100; seq < 500; seq += 1) {
+    bench.frame([0, 1, 2, 3].map((i) => item(seq * 10 + i)));
+    const batch = bench.next();
+    if ((batch?.seqs[0] ?? 0) <= 8) jobRows += batch?.seqs.length ?? 0;
+    else requestRows += batch?.seqs.length ?? 0;
+  }
+  assert.equal(jobRows, 8);
+  assert.ok(requestRows >= 1_500, `${requestRows}`);
+});
+
+test('the floor pays a full batch after enough rows, or a small one each second', () => {
+  const clock = new ManualClock();
+  const floor = new JobsFloor(clock, 0.02);
+  assert.equal(floor.dueRows(4), 0);
+  floor.earn(199, 4);
+  assert.equal(floor.dueRows(4), 0);
+  floor.earn(1, 4);
+  assert.equal(floor.dueRows(4), 4);
+  floor.spend(4);
+  floor.earn(50, 4);
+  assert.equal(floor.dueRows(4), 0);
+  clock.advance(1_000);
+  assert.equal(floor.dueRows(4), 1);
+});
+
+test('jobs are pulled for places that run nothing, or for what the floor owes them', () => {
+  const bench = new Bench({}, 0.02);
+  bench.worker('w', 2);
+  const limits = { batches: 2, bytes: 1_000 };
+  const windows = () => {
+    const queues = bench.dispatcher.queues('m');
+    assert.ok(queues);
+    return pullWindows(limits, bench.dispatcher.credits.slotsOf('m'), queues);
+  };
+  assert.deepEqual(windows(), { requests: { rows: 8, bytes: 1_000 }, jobs: { rows: 4, bytes: 1_000 } });
+  bench.frame([item(1)]);
+  assert.equal(windows().jobs.rows, 0, 'a request waits');
+  bench.next();
+  assert.equal(windows().jobs.rows, 0, 'the only place runs');
+  bench.dispatcher.queues('m')?.floor.earn(200, 4);
+  assert.equal(windows().jobs.rows, 4);
+});

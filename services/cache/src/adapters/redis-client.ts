@@ -1,0 +1,55 @@
+import { Redis } from 'ioredis';
+
+export type RedisClientOptions = {
+  url: string;
+  /** Backstop of every command. */
+  commandTimeoutMs: number;
+  connectionName: string;
+  onFact: (fact: { what: 'redis up' | 'redis down'; error?: string }) => void;
+};
+
+/** A server that accepts and never answers is left after this, so that unanswered commands do not pile up. */
+const SILENT_MS = 1_000;
+const LONGEST_RETRY_MS = 500;
+
+/**
+ * A connection that fails at once while Redis is away (no queue, no retries, nothing sent twice) and comes back by itself
+ * within half a second of the server's return. Resolves nothing: it connects in the background.
+ */
+export function openRedis(options: RedisClientOptions): Redis {
+  const client = new Redis(options.url, {
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: options.commandTimeoutMs,
+    connectTimeout: 500,
+    autoResendUnfulfilledCommands: false,
+    enableAutoPipelining: true,
+    protocol: 2,
+    socketTimeout: SILENT_MS,
+    retryStrategy: (attempt) => Math.min(attempt * 50, LONGEST_RETRY_MS),
+    connectionName: options.connectionName,
+    disableClientInfo: true, // CLIENT SETINFO needs Redis 7.2
+  });
+  let up: boolean | undefined;
+  let lastError = '';
+  client.on('error', (error: Error) => {
+    lastError = error.message;
+  });
+  client.on('ready', () => {
+    if (up === true) return;
+    up = true;
+    options.onFact({ what: 'redis up' });
+  });
+  client.on('close', () => {
+    if (up === false) return;
+    up = false;
+    options.onFact({ what: 'redis down', error: lastError });
+  });
+  return client;
+}
+
+/** Hangs up for good, without a word: the close is ours. */
+export function closeRedis(client: Redis): void {
+  client.removeAllListeners('close');
+  client.disconnect();
+}

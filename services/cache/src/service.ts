@@ -1,0 +1,143 @@
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { connectBus } from '@spillway/bus/connect';
+import { keepLease } from '@spillway/bus/leases';
+import { redact } from '@spillway/config/redact';
+import { monotonicClock, wallClock } from '@spillway/lifecycle/clock';
+import { serveHealth } from '@spillway/lifecycle/health';
+import { InFlight } from '@spillway/lifecycle/in-flight';
+import { StateMachine } from '@spillway/lifecycle/states';
+import { startGrpcServer } from '@spillway/rpc/server';
+import { createLogger } from '@spillway/telemetry/logger';
+import { createMetrics } from '@spillway/telemetry/metrics';
+import { startTelemetry } from '@spillway/telemetry/start';
+import { cacheService } from './adapters/grpc-server.ts';
+import { Lookups } from './adapters/lookups.ts';
+import { MemoryTier } from './adapters/memory-tier.ts';
+import { closeRedis, openRedis } from './adapters/redis-client.ts';
+import { RedisTier } from './adapters/redis-tier.ts';
+import { type CacheConfig, cacheConfig } from './config.ts';
+import { Breaker } from './core/breaker.ts';
+import { createCacheTelemetry } from './telemetry.ts';
+
+const SERVICE = 'cache';
+const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
+const MAX_KEYS = 512; // in one round trip: more would hold Redis up for other callers
+/** A start waits no longer for Redis: without it memory is enough. */
+const REDIS_WAIT_MS = 1_000;
+/** From the changed lease to the last gateway that has heard of it. */
+const NOTICE_MS = 250;
+
+export type CacheService = AsyncDisposable & {
+  ports: { grpc: number; health: number };
+  /** Takes no new work, answers what is in flight, then hangs up. */
+  drain(timeoutMs: number): Promise<void>;
+};
+
+/** Resolves when ready: NATS must have been there, Redis need not. */
+export async function startCache(config: CacheConfig): Promise<CacheService> {
+  const { instance } = config;
+  const logger = createLogger({ service: SERVICE, instance, level: config.logLevel });
+  const state = new StateMachine();
+  state.onChange((to, from) => logger.info({ from, to }, 'state changed'));
+  logger.info({ config: redact(cacheConfig.fields, config) }, 'starting');
+
+  await using opening = new AsyncDisposableStack(); // a failure half-way closes what was opened, in reverse
+  opening.use(await startTelemetry({ service: SERVICE, instance, otlpEndpoint: config.otlpEndpoint, logger }));
+  const metrics = createMetrics(SERVICE);
+  let busIsUp = false;
+  const health = opening.use(
+    await serveHealth({
+      host: config.host,
+      port: config.healthPort,
+      metrics: metrics.render,
+      state,
+      waitingFor: () => (busIsUp ? [] : ['nats']),
+    }),
+  );
+  const onFact = ({ what, ...fields }: { what: string }) => logger.info(fields, what);
+  const bus = opening.use(await connectBus({ url: config.natsUrl, service: SERVICE, instance, onFact }));
+  bus.onUp(() => {
+    busIsUp = true;
+  });
+  bus.onDown(() => {
+    busIsUp = false;
+  });
+
+  const connect = (use: string) => {
+    const commandTimeoutMs = config.redisTimeoutMs * (use === 'writes' ? 5 : 2); // look-ups have a timer of their own
+    const client = openRedis({ url: config.redisUrl, commandTimeoutMs, connectionName: `${instance}-${use}`, onFact });
+    opening.defer(() => closeRedis(client));
+    return client;
+  };
+  const reads = connect('reads');
+  const writes = connect('writes');
+  await once(reads, 'ready', { signal: AbortSignal.timeout(REDIS_WAIT_MS) }).catch(() => undefined);
+
+  const telemetry = createCacheTelemetry(metrics, logger, monotonicClock, () => memory);
+  const memory = new MemoryTier({ maxBytes: config.maxBytes, clock: monotonicClock, onEvict: telemetry.evicted });
+  const redis = new RedisTier({
+    reads,
+    writes,
+    breaker: new Breaker({ clock: monotonicClock, failures: 5, windowMs: 1_000, openMs: 1_000 }),
+    timeoutMs: config.redisTimeoutMs,
+    maxUnwrittenBytes: config.maxUnwrittenBytes,
+  });
+  const inFlight = new InFlight();
+  const lookups = new Lookups({
+    memory,
+    redis,
+    keep: {
+      maxValueBytes: config.maxValueBytes,
+      maxTtlMs: config.maxTtlMs,
+      jitter: config.ttlJitter,
+      random: Math.random,
+    },
+    maxKeys: MAX_KEYS,
+    clock: monotonicClock,
+    wallClock,
+    inFlight,
+    telemetry,
+  });
+  const cache = cacheService(lookups, config.maxUnsentBytes);
+  const grpc = opening.use(
+    await startGrpcServer({
+      host: config.host,
+      port: config.grpcPort,
+      services: [cache],
+      maxReceiveBytes: MAX_MESSAGE_BYTES,
+    }),
+  );
+  const address = `${config.advertiseHost || config.host}:${grpc.port}`;
+  state.set('ready');
+  grpc.setServing(true);
+  const lease = keepLease(bus, () => ({
+    service: SERVICE,
+    instance,
+    address,
+    state: state.get() === 'ready' ? 'ready' : 'draining',
+  }));
+  opening.defer(() => lease.release());
+  logger.info({ address, health_port: health.port }, 'serving');
+
+  const open = opening.move();
+  const drain = async (timeoutMs: number) => {
+    const endMs = monotonicClock.now() + timeoutMs;
+    const leftMs = () => Math.max(0, endMs - monotonicClock.now());
+    state.set('draining');
+    grpc.setServing(false);
+    lease.refresh();
+    await delay(Math.min(NOTICE_MS, timeoutMs));
+    if (!(await inFlight.idle(leftMs()))) logger.warn({ abandoned: inFlight.count }, 'look-ups were abandoned');
+    for (const stream of cache.streams) stream.close();
+    await grpc.drain(Math.min(1_000, leftMs()));
+  };
+  return {
+    ports: { grpc: grpc.port, health: health.port },
+    drain,
+    [Symbol.asyncDispose]: async () => {
+      await open.disposeAsync();
+      state.set('stopped');
+    },
+  };
+}

@@ -1,0 +1,42 @@
+import {
+  FEATURES_PATH,
+  type FeatureRows,
+  type FetchRequest,
+  type FetchResponse,
+  fetchRequestCodec,
+  fetchResponseCodec,
+} from '@spillway/contracts/messages';
+import { type DuplexService, serveDuplex } from '@spillway/rpc/duplex';
+import { Answers } from './answers.ts';
+import type { FetchHandler } from './fetch-handler.ts';
+
+export const FEATURES_METHOD = { path: FEATURES_PATH, request: fetchRequestCodec, response: fetchResponseCodec };
+
+/** Fetches of one stream that may be unanswered. */
+const MAX_OPEN = 4_096;
+
+const sizeOf = ({ views, errorMessage }: FeatureRows): number =>
+  views.reduce((sum, rows) => sum + rows.values.byteLength + rows.status.byteLength + 80, 32 + errorMessage.length);
+
+/** `spillway.v1.Features/Fetch`. An answer leaves when it is complete, whatever else its message asked for. */
+export function featuresService(
+  handler: FetchHandler,
+  maxUnsentBytes: number,
+): DuplexService<FetchRequest, FetchResponse> {
+  return serveDuplex(
+    FEATURES_METHOD,
+    (stream) => {
+      const answers = new Answers<FeatureRows, FetchResponse>({
+        stream,
+        message: (results) => ({ results }),
+        sizeOf,
+        maxOpen: MAX_OPEN,
+      });
+      stream.onMessage(({ fetches }) => {
+        answers.asked(fetches.length);
+        for (const fetch of fetches) handler.handle(fetch, (rows) => answers.add(rows));
+      });
+    },
+    { maxBufferedBytes: maxUnsentBytes },
+  );
+}

@@ -1,0 +1,15 @@
+import { ConfigError } from '@spillway/config/config-error';
+import { untilSignal } from '@spillway/lifecycle/signals';
+import { featureServiceConfig } from './config.ts';
+import { startFeatureService } from './service.ts';
+
+try {
+  const config = featureServiceConfig.load(process.env);
+  await using service = await startFeatureService(config); // connect outward first, listen last
+  await untilSignal('SIGTERM', 'SIGINT'); // a second signal exits at once
+  await service.drain(config.drainTimeoutMs);
+} catch (error) {
+  if (!(error instanceof ConfigError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = error.exitCode;
+}

@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { dialFeatures, type FetchClient, readRows } from '../support/fetch-client.ts';
+import { createProfiles, putMonthly, putProfiles, startWorld, type World } from '../support/world.ts';
+
+/** A busy machine's timers are late; what is asserted is the order of magnitude. */
+const SLACK_MS = 60;
+const REDIS_TIMEOUT_MS = 50;
+const SQLITE_TIMEOUT_MS = 60;
+
+type Timed = { ms: number; monthly: string; profile: string };
+
+async function timed(client: FetchClient, budgetMs = 1_000): Promise<Timed> {
+  const startMs = performance.now();
+  const rows = await client.fetch({ entities: ['c1'], budgetMs });
+  const status = (view: string) => readRows(rows, view).status[0]?.[0] ?? '';
+  return { ms: performance.now() - startMs, monthly: status('monthly'), profile: status('profile') };
+}
+
+/** Asks every 50 ms until the view is present again. @returns After how many ms. */
+async function untilPresent(client: FetchClient, view: 'monthly' | 'profile', withinMs: number): Promise<number> {
+  const startMs = performance.now();
+  for (;;) {
+    const answer = await timed(client);
+    const ms = performance.now() - startMs;
+    if (answer[view] === 'present') return ms;
+    assert.ok(ms < withinMs, `${view} was still ${answer[view]} after ${ms.toFixed(0)} ms`);
+    await delay(50);
+  }
+}
+
+/** A world in which both sources know `c1`. */
+async function withWorld(
+  run: (world: World, client: FetchClient) => Promise<void>,
+  journalMode?: 'WAL' | 'DELETE',
+): Promise<void> {
+  const world = await startWorld({}, journalMode);
+  const client = await dialFeatures(world.address);
+  try {
+    await putMonthly(world.redisClient, 'c1', { balance: 1, late: false });
+    putProfiles(world.sqlitePath, [{ id: 'c1', limitBal: 1, education: 1, updatedMs: Date.now() }]);
+    const healthy = await timed(client);
+    assert.deepEqual([healthy.monthly, healthy.profile], ['present', 'present']);
+    await run(world, client);
+  } finally {
+    await client.stream.close();
+    await world[Symbol.asyncDispose]();
+  }
+}
+
+describe('a source that fails', () => {
+  it('that hangs gives defaults within its timeout, at once when its breaker is open, and values soon after it goes on', () =>
+    withWorld(async ({ redis, metric }, client) => {
+      await redis.kill('SIGSTOP');
+      for (let failure = 0; failure < 5; failure += 1) {
+        const answer = await timed(client);
+        assert.deepEqual([answer.monthly, answer.profile], ['default', 'present']);
+        assert.ok(answer.ms >= REDIS_TIMEOUT_MS - 5 && answer.ms < REDIS_TIMEOUT_MS + SLACK_MS, `${answer.ms} ms`);
+      }
+      const trips = await metric('spillway_features_round_trips_total', 'source="redis"');
+      const open = await timed(client);
+      assert.deepEqual([open.monthly, open.profile], ['default', 'present']);
+      assert.ok(open.ms < 20 + SLACK_MS / 2, `${open.ms} ms with an open breaker`);
+      assert.equal(await metric('spillway_features_round_trips_total', 'source="redis"'), trips, 'Redis was not asked');
+      assert.equal(await metric('spillway_features_source_open', 'source="redis"'), 1);
+      await redis.kill('SIGCONT');
+      console.log(`Redis resumed: present again after ${(await untilPresent(client, 'monthly', 3_000)).toFixed(0)} ms`);
+      assert.equal(await metric('spillway_features_source_open', 'source="redis"'), 0);
+    }));
+
+  it('that hangs for seconds piles nothing up and comes back', () =>
+    withWorld(async ({ redis }, client) => {
+      await redis.kill('SIGSTOP');
+      const endMs = performance.now() + 3_500; // longer than the patience with a silent connection
+      let asked = 0;
+      while (performance.now() < endMs) {
+        const answers = await client.fetchAll(Array.from({ length: 50 }, () => ({ entities: ['c1'] })));
+        asked += answers.length;
+        assert.ok(
+          answers.every((rows) => rows.errorCode === '' && readRows(rows, 'profile').status[0]?.[0] === 'present'),
+        );
+      }
+      await redis.kill('SIGCONT');
+      await untilPresent(client, 'monthly', 3_000);
+      assert.ok(asked > 500, `${asked} answers while Redis hung`);
+    }));
+
+  it('that is killed gives defaults at once, and values again after its return', () =>
+    withWorld(async ({ redis, redisClient }, client) => {
+      await redis.kill();
+      for (let call = 0; call < 10; call += 1) {
+        const answer = await timed(client);
+        assert.deepEqual([answer.monthly, answer.profile], ['default', 'present']);
+        assert.ok(answer.ms < 20 + SLACK_MS, `${answer.ms} ms`);
+      }
+      await redis.restart();
+      await redisClient.ping().catch(() => undefined);
+      const refill = async () => {
+        while (redisClient.status !== 'ready') await delay(10);
+        await putMonthly(redisClient, 'c1', { balance: 1, late: false });
+      };
+      await refill();
+      console.log(`Redis back: present again after ${(await untilPresent(client, 'monthly', 3_000)).toFixed(0)} ms`);
+    }));
+
+  it('that is a locked SQLite file gives defaults within its timeout, and values again when it is free', () =>
+    withWorld(async ({ sqlitePath }, client) => {
+      using locker = new DatabaseSync(sqlitePath, { timeout: 2_000 });
+      locker.exec('BEGIN EXCLUSIVE'); // without WAL it keeps readers out
+      for (let call = 0; call < 3; call += 1) {
+        const answer = await timed(client);
+        assert.deepEqual([answer.monthly, answer.profile], ['present', 'default']);
+        assert.ok(answer.ms < SQLITE_TIMEOUT_MS + SLACK_MS, `${answer.ms} ms`);
+      }
+      locker.exec('COMMIT');
+      await untilPresent(client, 'profile', 3_000);
+    }, 'DELETE'));
+
+  it('that is a slow statement gives defaults within its timeout and does not hold up the other source', () =>
+    withWorld(async ({ sqlitePath }, client) => {
+      const database = new DatabaseSync(sqlitePath, { timeout: 2_000 });
+      database.exec('ALTER TABLE profile RENAME TO quick');
+      // Counts to a number that takes a second or so before it gives the row.
+      database.exec(`CREATE VIEW profile AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 5000000)
+        SELECT client_id, updated_ms, limit_bal + (SELECT max(x) FROM n) AS limit_bal, education FROM quick`);
+      for (let call = 0; call < 8; call += 1) {
+        const answer = await timed(client);
+        assert.deepEqual([answer.monthly, answer.profile], ['present', 'default']);
+        assert.ok(answer.ms < SQLITE_TIMEOUT_MS + SLACK_MS, `${answer.ms} ms`);
+      }
+      database.exec('DROP VIEW profile');
+      database.exec('ALTER TABLE quick RENAME TO profile');
+      database.close();
+      await untilPresent(client, 'profile', 15_000);
+    }));
+
+  it('that lacks the table or a column gives defaults, not the name of the column as a text', () =>
+    withWorld(async ({ sqlitePath }, client) => {
+      const database = new DatabaseSync(sqlitePath, { timeout: 2_000 });
+      database.exec('ALTER TABLE profile RENAME COLUMN education TO schooling');
+      assert.equal((await timed(client)).profile, 'default');
+      database.exec('ALTER TABLE profile RENAME COLUMN schooling TO education');
+      database.close();
+      await untilPresent(client, 'profile', 3_000);
+    }));
+
+  it('is answered for by defaults when the budget of the caller ends first', () =>
+    withWorld(async ({ redis }, client) => {
+      await redis.kill('SIGSTOP');
+      const answer = await timed(client, 10);
+      assert.deepEqual([answer.monthly, answer.profile], ['default', 'present']);
+      assert.ok(answer.ms >= 9 && answer.ms < 10 + SLACK_MS / 2, `${answer.ms} ms`);
+      await redis.kill('SIGCONT');
+    }));
+});
+
+describe('a source that is not there at the start', () => {
+  it('does not keep the service from being ready, and is used once it is there', async () => {
+    await using world = await startWorld({
+      REDIS_URL: 'redis://127.0.0.1:1',
+      FEATURE_SERVICE_SQLITE_PATH: '/nonexistent/f.sqlite',
+    });
+    await using client = await dialFeatures(world.address);
+    const answer = await timed(client);
+    assert.deepEqual([answer.monthly, answer.profile], ['default', 'default']);
+    const ready = await fetch(`http://127.0.0.1:${world.service.ports.health}/readyz`);
+    assert.equal(ready.status, 200);
+  });
+
+  it('is used once it is there: a SQLite file that is made later', async () => {
+    await using world = await startWorld();
+    rmSync(world.sqlitePath); // before the second service starts
+    const { featureServiceConfig } = await import('../../src/config.ts');
+    const { startFeatureService } = await import('../../src/service.ts');
+    const config = featureServiceConfig.load({ ...world.env, SPILLWAY_INSTANCE: 'second' });
+    await using service = await startFeatureService(config);
+    await using client = await dialFeatures(`127.0.0.1:${service.ports.grpc}`);
+    assert.equal((await timed(client)).profile, 'default');
+    createProfiles(world.sqlitePath);
+    putProfiles(world.sqlitePath, [{ id: 'c1', limitBal: 1, education: 1, updatedMs: Date.now() }]);
+    await untilPresent(client, 'profile', 3_000);
+  });
+});

@@ -1,0 +1,84 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isName } from '@spillway/contracts/names';
+import { derivedDeclaration, type ModelDeclaration, selectVersions } from '../core/model-declaration.ts';
+import type { StoredModel, StoredVersion } from '../core/plan-models.ts';
+import { parseModelYaml } from './model-yaml.ts';
+
+/** A folder that looks like a model and cannot be served. */
+export type BrokenModel = { name: string; error: string };
+export type Repository = { models: StoredModel[]; broken: BrokenModel[] };
+
+const MAX_YAML_BYTES = 256 * 1024;
+const MAX_LABELS_BYTES = 4 * 1024 * 1024;
+const VERSION_PATTERN = /^[1-9][0-9]{0,8}$/;
+
+/**
+ * Reads a model repository: `<name>/model.yaml`, `<name>/<version>/model.onnx`. Graphs are not opened here: that is for an
+ * executor, which may be lost to a bad one. A broken model does not hide the others.
+ * @throws Error when the folder itself cannot be read.
+ */
+export async function readRepository(dir: string): Promise<Repository> {
+  const repository: Repository = { models: [], broken: [] };
+  const entries = await readdir(dir, { withFileTypes: true });
+  for (const name of entries.map((entry) => entry.name).sort()) {
+    if (name.startsWith('.') || !(await isFolder(join(dir, name)))) continue;
+    try {
+      const model = await readModel(dir, name);
+      if (model !== undefined) repository.models.push(model);
+    } catch (thrown) {
+      repository.broken.push({ name, error: (thrown as Error).message });
+    }
+  }
+  return repository;
+}
+
+/** @returns undefined for a folder that holds neither a declaration nor a version: it is no model. */
+async function readModel(dir: string, name: string): Promise<StoredModel | undefined> {
+  const folder = join(dir, name);
+  const yaml = await readSmall(join(folder, 'model.yaml'), MAX_YAML_BYTES);
+  const found = (await readdir(folder)).filter((entry) => VERSION_PATTERN.test(entry));
+  if (yaml === undefined && found.length === 0) return undefined;
+  if (!isName(name)) throw new Error('name of the folder: expected 1 to 64 letters, digits, "_" or "-"');
+  const file = `${name}/model.yaml`;
+  const readLabels = async (labels: string) => (await readSmall(join(folder, labels), MAX_LABELS_BYTES)) ?? '';
+  const declaration =
+    yaml === undefined ? derivedDeclaration(name) : await parseModelYaml(yaml, file, name, readLabels);
+  const versions = await versionsOf(folder, found, declaration);
+  return { name, declaration, derived: yaml === undefined, versions };
+}
+
+async function versionsOf(folder: string, found: string[], declaration: ModelDeclaration): Promise<StoredVersion[]> {
+  if (declaration.backend === 'simulated') {
+    return selectVersions(found.length > 0 ? found : ['1'], declaration.versionPolicy).map((version) => ({
+      version,
+      file: '',
+    }));
+  }
+  const present: string[] = [];
+  for (const version of found) if (await isFile(join(folder, version, 'model.onnx'))) present.push(version);
+  const selected = selectVersions(present, declaration.versionPolicy);
+  if (selected.length === 0)
+    throw new Error('expected a file <version>/model.onnx for a version that version_policy selects, found none');
+  return selected.map((version) => ({ version, file: join(folder, version, 'model.onnx') }));
+}
+
+const isFolder = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+const isFile = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+
+/** @returns undefined if there is no such file. @throws Error above the limit. */
+async function readSmall(path: string, maxBytes: number): Promise<string | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined || !found.isFile()) return undefined;
+  if (found.size > maxBytes)
+    throw new Error(`${path.split('/').at(-1)}: expected at most ${maxBytes} bytes, got ${found.size}`);
+  return readFile(path, 'utf8');
+}

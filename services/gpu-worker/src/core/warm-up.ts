@@ -1,0 +1,64 @@
+import { DATA_TYPES, elementCount, type NumericType, numericView } from '@spillway/contracts/tensor';
+import type { Clock } from '@spillway/lifecycle/clock';
+import type { Backend, RunTensor } from './backend.ts';
+import type { Warmed } from './executor-messages.ts';
+import { hashedNgrams } from './hashed-ngrams.ts';
+import { batchBuckets, type WarmUp } from './model-declaration.ts';
+import type { ServedGraph } from './served-graph.ts';
+
+const WARM_TEXT = 'a text to warm up with';
+
+/** True if every shape is known, so that a run that fails is the model's fault and not the guess's. */
+export const hasFixedShapes = (graph: ServedGraph): boolean => graph.feeds.every((feed) => !feed.dims.includes(-1));
+
+/** Inputs of a run of `rows` rows: zeros, or what `model_warmup` says. A free dimension is 1 unless it says otherwise. */
+export function warmUpInputs(graph: ServedGraph, rows: number, declared?: WarmUp): RunTensor[] {
+  return graph.feeds.map((feed, index) => {
+    const { preprocess } = graph;
+    if (preprocess !== undefined && feed.name === preprocess.output) {
+      const ids = hashedNgrams(new Array<Uint8Array>(rows).fill(Buffer.from(WARM_TEXT)), preprocess.spec);
+      return { name: feed.name, datatype: feed.datatype, shape: [rows, ids.length / rows], data: ids };
+    }
+    const given = declared?.inputs[feed.name];
+    const dims = given?.dims ?? (graph.requestInputs[index] ?? feed).dims;
+    const fixed = dims.map((dim) => (dim === -1 ? 1 : dim));
+    const shape = graph.maxBatchSize > 0 ? [rows, ...fixed] : fixed;
+    const data =
+      feed.datatype === 'BYTES' ? new Array<string>(elementCount(shape)).fill('') : zeros(feed.datatype, shape);
+    if (given?.fill === 'random' && !Array.isArray(data))
+      for (let i = 0; i < data.length; i += 1) data[i] = mixed(data, i);
+    return { name: feed.name, datatype: feed.datatype, shape, data };
+  });
+}
+
+const zeros = (datatype: NumericType, shape: number[]) =>
+  numericView(datatype, new Uint8Array(elementCount(shape) * DATA_TYPES[datatype].bytes));
+
+/** Varied small values, the same at every start. */
+const mixed = (data: Exclude<RunTensor['data'], string[]>, i: number): never => {
+  const value = (i * 7) % 5;
+  return (data instanceof BigInt64Array || data instanceof BigUint64Array ? BigInt(value) : value) as never;
+};
+
+/**
+ * Runs every batch bucket twice: what a runtime plans or compiles at a first shape is then done, and the second run tells
+ * what a batch costs. Largest first, so that buffers are allocated once.
+ * @throws What the backend throws.
+ */
+export async function warmUp(
+  graph: ServedGraph,
+  backend: Backend,
+  warmUps: readonly WarmUp[],
+  clock: Clock,
+): Promise<Warmed[]> {
+  const warmed: Warmed[] = [];
+  for (const rows of batchBuckets(graph.maxBatchSize).reverse()) {
+    const inputs = warmUpInputs(graph, rows);
+    await backend.run(inputs);
+    const startedMs = clock.now();
+    await backend.run(inputs);
+    warmed.unshift({ rows, runMs: clock.now() - startedMs });
+  }
+  for (const declared of warmUps) await backend.run(warmUpInputs(graph, declared.rows, declared));
+  return warmed;
+}

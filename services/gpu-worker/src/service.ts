@@ -1,0 +1,195 @@
+import { connectBus } from '@spillway/bus/connect';
+import { keepLease } from '@spillway/bus/leases';
+import { redact } from '@spillway/config/redact';
+import { monotonicClock } from '@spillway/lifecycle/clock';
+import { serveHealth } from '@spillway/lifecycle/health';
+import { StateMachine } from '@spillway/lifecycle/states';
+import { startGrpcServer } from '@spillway/rpc/server';
+import { createLogger } from '@spillway/telemetry/logger';
+import { createMetrics } from '@spillway/telemetry/metrics';
+import { startTelemetry } from '@spillway/telemetry/start';
+import { BatchFlow } from './adapters/batch-flow.ts';
+import { BatcherClient } from './adapters/batcher-client.ts';
+import { Catalogue, publishCatalogue } from './adapters/catalogue.ts';
+import { ExecutorPool } from './adapters/executor-pool.ts';
+import { readRepository } from './adapters/model-store.ts';
+import { ReplyPublisher } from './adapters/reply-publisher.ts';
+import { ResultStore } from './adapters/result-store.ts';
+import { executorEnvironment, executorsOf, type GpuWorkerConfig, gpuWorkerConfig, providersOf } from './config.ts';
+import { planModels } from './core/plan-models.ts';
+import { createWorkerTelemetry } from './telemetry.ts';
+
+const SERVICE = 'gpu-worker';
+const MAX_GRPC_MESSAGE_BYTES = 64 * 1024; // health checks only
+
+export type GpuWorker = {
+  ports: { grpc: number; health: number };
+  /** Process ids of the executors that live now. */
+  executorPids(): number[];
+  /** Takes no further batch, finishes what it holds, stores what its jobs gave. */
+  drain(timeoutMs: number): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+/**
+ * Resolves when at least one model is loaded and warm and the bus is there; until then it is live and not ready.
+ * @param environment Of this process: what executors need of it is handed on.
+ */
+export async function startGpuWorker(config: GpuWorkerConfig, environment: NodeJS.ProcessEnv): Promise<GpuWorker> {
+  const { instance } = config;
+  const log = createLogger({ service: SERVICE, instance, level: config.logLevel });
+  const state = new StateMachine();
+  state.onChange((to, from) => log.info({ from, to }, 'state changed'));
+  log.info({ config: redact(gpuWorkerConfig.fields, config) }, 'starting');
+
+  await using opening = new AsyncDisposableStack(); // a failure half-way closes what was opened, in reverse
+  opening.use(await startTelemetry({ service: SERVICE, instance, otlpEndpoint: config.otlpEndpoint, logger: log }));
+  const metrics = createMetrics(SERVICE);
+  const waitingFor = new Set(['models', 'nats']);
+  const health = opening.use(
+    await serveHealth({
+      host: config.host,
+      port: config.healthPort,
+      metrics: metrics.render,
+      state,
+      waitingFor: () => [...waitingFor],
+    }),
+  );
+
+  // Executors start at once: they load while the bus connects.
+  const repository = await readRepository(config.models);
+  const plan = planModels(repository.models, {
+    shared: executorsOf(config),
+    runLimitMs: config.runLimitMs,
+    worker: instance,
+    providers: providersOf(config),
+    intraOpThreads: config.intraOpThreads,
+    maxFileBytes: config.maxModelBytes,
+  });
+  const catalogue = new Catalogue(repository.models, plan.instances, plan.runLimitMs);
+  const known = new Set(repository.models.map((model) => model.name));
+  const telemetry = createWorkerTelemetry({
+    metrics,
+    log,
+    isModel: (name) => known.has(name),
+    liveExecutors: () => pool.live,
+  });
+  for (const { name: model, error } of repository.broken) {
+    catalogue.fail({ model, version: '', error });
+    telemetry.loaded(
+      '',
+      { model, version: '', error, graph: '', provider: '', warmed: [], warning: '', loadMs: 0 },
+      '',
+    );
+  }
+  let client: BatcherClient | undefined;
+  const loaded = Promise.withResolvers<void>();
+  const pool: ExecutorPool = new ExecutorPool({
+    plans: plan.executors,
+    loads: plan.loads,
+    runLimitMs: plan.runLimitMs,
+    loadLimitMs: config.loadLimitMs,
+    env: executorEnvironment(environment),
+    events: {
+      onDone: (batch, result) => flow.ran(batch, result),
+      onFailed: (batch, loss) => flow.lost(batch, loss),
+      onNotStarted: (batch) => flow.notStarted(batch),
+      onLoaded: (executor, answer) => {
+        catalogue.loaded(answer);
+        telemetry.loaded(executor, answer, config.provider);
+      },
+      onSlots: () => {
+        if (pool.ready) loaded.resolve();
+        client?.slotsChanged();
+      },
+      onLost: telemetry.executorLost,
+    },
+  });
+  opening.use(pool);
+  const onFact = ({ what, ...fields }: { what: string }) => log.info(fields, what);
+  const bus = opening.use(await connectBus({ url: config.natsUrl, service: SERVICE, instance, onFact }));
+  bus.onUp(() => waitingFor.delete('nats'));
+  bus.onDown(() => waitingFor.add('nats'));
+  if (!pool.ready) await loaded.promise;
+  if (catalogue.names.length > 0) waitingFor.delete('models');
+  else log.error({ models: config.models, failed: catalogue.failed }, 'no model can be served: waiting for a restart');
+
+  const results = new ResultStore(bus, (job, outcome, error) => {
+    telemetry.jobEnded(outcome);
+    if (error !== undefined) log.warn({ err: error, job: job.job, outcome }, 'a job did not get its answer');
+  });
+  const publisher = new ReplyPublisher(bus, telemetry.repliesLost);
+  const flow = new BatchFlow({
+    worker: instance,
+    pool,
+    publisher,
+    results,
+    telemetry,
+    finished: (origin, done) => client?.finished(origin, done),
+  });
+  const entries = publishCatalogue(bus, catalogue, (err) => log.warn({ err }, 'the catalogue could not be written'));
+  opening.defer(() => entries.stop());
+  const grpc = opening.use(
+    await startGrpcServer({
+      host: config.host,
+      port: config.grpcPort,
+      services: [],
+      maxReceiveBytes: MAX_GRPC_MESSAGE_BYTES,
+    }),
+  );
+  const lease = keepLease(bus, () => ({
+    service: SERVICE,
+    instance,
+    address: `${config.host}:${grpc.port}`,
+    state: state.get() === 'ready' ? 'ready' : 'draining',
+    models: catalogue.leaseModels(),
+  }));
+  opening.defer(() => lease.release());
+  const dispatch = new BatcherClient({
+    bus,
+    instance,
+    clock: monotonicClock,
+    served: () => catalogue.served(),
+    slotsOf: (model) => pool.slotsOf(model),
+    onBatch: (origin, head, message) => flow.accept(origin, head, message),
+    onHome: (home, warm) => log.info({ home: home ?? null, warm: warm ?? null }, 'home changed'),
+    onDown: (batcher, err) => log.debug({ batcher, err }, 'the stream to a batcher is down'),
+  });
+  client = dispatch;
+  opening.use(dispatch);
+  if (catalogue.names.length > 0) {
+    state.set('ready');
+    grpc.setServing(true);
+    lease.refresh();
+  }
+  log.info(
+    {
+      models: catalogue.names,
+      failed: catalogue.failed,
+      executors: pool.pids(),
+      grpc_port: grpc.port,
+      health_port: health.port,
+    },
+    'models are loaded',
+  );
+
+  const open = opening.move();
+  const drain = async (timeoutMs: number): Promise<void> => {
+    const endMs = monotonicClock.now() + timeoutMs;
+    state.set('draining');
+    grpc.setServing(false);
+    lease.refresh();
+    const finished = await dispatch.drain(timeoutMs);
+    const stored = await results.idle(Math.max(0, endMs - monotonicClock.now()));
+    if (!finished || !stored) log.warn({ batches: dispatch.held }, 'abandoned at the end of the drain');
+  };
+  return {
+    ports: { grpc: grpc.port, health: health.port },
+    executorPids: () => pool.pids(),
+    drain,
+    [Symbol.asyncDispose]: async () => {
+      await open.disposeAsync();
+      if (state.get() !== 'failed') state.set('stopped');
+    },
+  };
+}

@@ -1,0 +1,50 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+const TICKS_PER_SECOND = 100; // USER_HZ: the same on every Linux that Node runs on
+
+/** Fields of /proc/<pid>/stat after the program's name, which may hold spaces. */
+function stat(pid: number): string[] | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return text.slice(text.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return undefined; // ended
+  }
+}
+
+const parentOf = (pid: number): number => Number(stat(pid)?.[1] ?? 0);
+
+/** CPU seconds that a process has used, user and system, all its threads. */
+export function cpuSeconds(pid: number): number {
+  const fields = stat(pid);
+  return fields === undefined ? 0 : (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** Resident memory in MiB. */
+export function residentMib(pid: number): number {
+  const fields = stat(pid);
+  return fields === undefined ? 0 : (Number(fields[21]) * 4_096) / 2 ** 20;
+}
+
+/** Adds the children of the named processes (executors) under `<name> child`. */
+export function withChildren(pids: Readonly<Record<string, number>>): Record<string, number[]> {
+  const all: Record<string, number[]> = {};
+  for (const [name, pid] of Object.entries(pids)) all[name] = [pid];
+  for (const entry of readdirSync('/proc')) {
+    const child = Number(entry);
+    if (!Number.isInteger(child)) continue;
+    const parent = parentOf(child);
+    for (const [name, pid] of Object.entries(pids)) {
+      if (pid !== parent) continue;
+      all[`${name} child`] ??= [];
+      all[`${name} child`]?.push(child);
+    }
+  }
+  return all;
+}
+
+/** CPU seconds by name. */
+export const cpuOf = (pids: Record<string, number[]>): Record<string, number> =>
+  Object.fromEntries(
+    Object.entries(pids).map(([name, list]) => [name, list.reduce((sum, p) => sum + cpuSeconds(p), 0)]),
+  );

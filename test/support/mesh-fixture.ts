@@ -1,0 +1,63 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { REPO } from '@spillway/testing/find-binary';
+import { type Mesh, type MeshOptions, startMesh } from '@spillway/testing/mesh';
+import { call } from './infer.ts';
+
+const SEED = join(REPO, 'services', 'feature-service', 'src', 'seed.ts');
+const CLIENTS = join(REPO, 'models', 'credit-risk', 'sample', 'clients.csv');
+
+/** Loads the figures of the sample's 200 clients into Redis and SQLite. */
+export async function seedFeatures(redisUrl: string, sqlite: string): Promise<void> {
+  await promisify(execFile)(process.execPath, [SEED, CLIENTS], {
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      REDIS_URL: redisUrl,
+      FEATURE_SERVICE_SQLITE_PATH: sqlite,
+    },
+  });
+}
+
+/** Waits until the gateway knows a model and can reach it. */
+export async function untilServed(address: string, model: string, timeoutMs = 15_000): Promise<void> {
+  const endMs = performance.now() + timeoutMs;
+  for (;;) {
+    const { status } = await call({ address, method: 'GET', path: `/v2/models/${model}/ready`, timeoutMs: 1_000 });
+    if (status === 200) return;
+    if (performance.now() > endMs) throw new Error(`${model} was not ready within ${timeoutMs} ms (status ${status})`);
+    await delay(25);
+  }
+}
+
+/** The mesh with its features loaded and the named models served by every gateway. */
+export async function startSeededMesh(options: MeshOptions & { serves: string[] }): Promise<Mesh> {
+  const { serves, ...rest } = options;
+  const mesh = await startMesh({
+    beforeServices: ({ redis, sqlite }) => seedFeatures(redis.url, sqlite),
+    ...rest,
+  });
+  try {
+    for (const { http } of mesh.of('gateway')) {
+      for (const model of serves) await untilServed(http, model);
+    }
+    return mesh;
+  } catch (error) {
+    await mesh[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Value of a Prometheus counter or gauge summed over the series whose labels match; 0 if there is none. */
+export async function metric(health: string, name: string, labels: Record<string, string> = {}): Promise<number> {
+  const { text } = await call({ address: health, method: 'GET', path: '/metrics' });
+  let sum = 0;
+  for (const line of text.split('\n')) {
+    const match = /^([a-z_]+)(?:\{(.*)\})? ([^ ]+)$/.exec(line);
+    if (match?.[1] !== name) continue;
+    if (Object.entries(labels).every(([key, value]) => match[2]?.includes(`${key}="${value}"`)))
+      sum += Number(match[3]);
+  }
+  return sum;
+}

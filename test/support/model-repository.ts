@@ -1,0 +1,36 @@
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { REPO } from '@spillway/testing/find-binary';
+
+export type TestModel = {
+  /** Taken from a model of the project's own repository, or given as bytes. */
+  onnx: { from: string } | { bytes: Uint8Array };
+  yaml: string;
+};
+
+/** A model repository of a test's own, in a temporary folder. */
+export async function makeModelRepository(
+  models: Record<string, TestModel>,
+): Promise<AsyncDisposable & { dir: string }> {
+  const dir = await mkdtemp(join(tmpdir(), 'spillway-models-'));
+  for (const [name, { onnx, yaml }] of Object.entries(models)) {
+    const version = join(dir, name, '1');
+    await mkdir(version, { recursive: true });
+    await writeFile(join(dir, name, 'model.yaml'), yaml);
+    const file = join(version, 'model.onnx');
+    if ('from' in onnx) await cp(join(REPO, 'models', onnx.from, '1', 'model.onnx'), file);
+    else await writeFile(file, onnx.bytes);
+  }
+  return { dir, [Symbol.asyncDispose]: () => rm(dir, { recursive: true, force: true }) };
+}
+
+/** `mlp` under another batch size: what a test needs to see several batches. */
+export const mlpWith = (name: string, maxBatchSize: number, more = ''): TestModel => ({
+  onnx: { from: 'mlp' },
+  yaml: `name: ${name}
+max_batch_size: ${maxBatchSize}
+input: [{ name: x, data_type: TYPE_FP32, dims: [64] }]
+output: [{ name: y, data_type: TYPE_FP32, dims: [1] }]
+${more}`,
+});

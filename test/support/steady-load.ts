@@ -1,0 +1,114 @@
+import { casesOf, differenceOf, type ModelCase, oipRequest } from './cases.ts';
+import type { CallOptions, HttpReply } from './infer.ts';
+
+/** One line of the client's history; times in ms of this process' clock. */
+export type Operation = {
+  model: string;
+  startMs: number;
+  endMs: number;
+  budgetMs: number;
+  /** HTTP status; 0: the connection broke or nothing came. */
+  status: number;
+  /** The typed error (`spillway-error`), or the system's for a broken connection; '' if answered. */
+  error: string;
+  reason: string;
+  /** What is wrong with the answer's numbers. */
+  wrong: string | undefined;
+};
+
+export const isGood = (op: Operation): boolean => op.status === 200 && op.wrong === undefined;
+
+type Caller = { call(options: Omit<CallOptions, 'address' | 'agent'>): Promise<HttpReply> };
+
+export type SteadyLoadOptions = {
+  caller: Caller;
+  perSecond: number;
+  /** Taken in turn. */
+  models: readonly string[];
+  budgetMs: number;
+  key: string;
+};
+
+type Prepared = { model: string; body: string; wanted: ModelCase };
+
+const TICK_MS = 5;
+const PATIENCE_MS = 3_000; // beyond the budget: after it the client gives up and the operation counts as hanging
+
+/**
+ * An open loop: requests begin at their times, whatever became of those before (a closed loop would slow down with the mesh
+ * and hide what it does to callers). Answers are compared with those of plain ONNX Runtime.
+ */
+export class SteadyLoad {
+  readonly history: Operation[] = [];
+  readonly #options: SteadyLoadOptions;
+  readonly #prepared: Prepared[];
+  readonly #open = new Set<Promise<void>>();
+  readonly #timer: NodeJS.Timeout;
+  readonly #startMs = performance.now();
+  #sent = 0;
+
+  constructor(options: SteadyLoadOptions) {
+    this.#options = options;
+    const all = options.models.map((model) =>
+      casesOf(model).map((wanted) => ({ model, wanted, body: JSON.stringify(oipRequest(wanted)) })),
+    );
+    const longest = Math.max(...all.map((cases) => cases.length));
+    this.#prepared = Array.from({ length: longest }, (_, n) => all.map((cases) => cases[n % cases.length]!)).flat();
+    this.#timer = setInterval(() => this.#send(), TICK_MS);
+  }
+
+  get sent(): number {
+    return this.#sent;
+  }
+
+  /** No further requests; resolves with the whole history when every one has ended. */
+  async stop(): Promise<Operation[]> {
+    clearInterval(this.#timer);
+    await Promise.all(this.#open);
+    return this.history;
+  }
+
+  #send(): void {
+    const due = ((performance.now() - this.#startMs) / 1_000) * this.#options.perSecond;
+    while (this.#sent < due) {
+      const prepared = this.#prepared[this.#sent % this.#prepared.length] as Prepared;
+      this.#sent += 1;
+      const one = this.#run(prepared);
+      this.#open.add(one);
+      void one.finally(() => this.#open.delete(one));
+    }
+  }
+
+  async #run({ model, body, wanted }: Prepared): Promise<void> {
+    const { budgetMs, key, caller } = this.#options;
+    const startMs = performance.now();
+    const reply = await caller.call({
+      path: `/v2/models/${model}/infer`,
+      headers: { authorization: `Bearer ${key}`, 'spillway-timeout-ms': String(budgetMs) },
+      body,
+      timeoutMs: budgetMs + PATIENCE_MS,
+    });
+    const endMs = performance.now();
+    const outputs = reply.status === 200 ? JSON.parse(reply.text).outputs : undefined;
+    this.history.push({
+      model,
+      startMs,
+      endMs,
+      budgetMs,
+      status: reply.status,
+      error: reply.status === 200 ? '' : String(reply.headers['spillway-error'] ?? reply.error),
+      reason: String(reply.headers['spillway-reason'] ?? ''),
+      wrong: reply.status === 200 ? differenceOf(wanted, outputs) : undefined,
+    });
+  }
+}
+
+/** Failures by model, status, error and reason, for messages of assertions. */
+export function tell(operations: readonly Operation[]): string {
+  const counts = new Map<string, number>();
+  for (const op of operations) {
+    const what = `${op.model}: ${op.status} ${op.error} ${op.reason} ${op.wrong ?? ''}`.trim();
+    counts.set(what, (counts.get(what) ?? 0) + 1);
+  }
+  return [...counts].map(([what, n]) => `${n} × ${what}`).join('; ');
+}
