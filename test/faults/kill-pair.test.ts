@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Mesh, SERVICES } from '@spillway/testing/mesh';
 import { Balancer } from '../support/balancer.ts';
-import { checkAlways, unexcused, wasInFlightAt } from '../support/checker.ts';
+import { checkAlways, degradedCount, tellUnexcused } from '../support/checker.ts';
 import { startSeededMesh } from '../support/mesh-fixture.ts';
 import { isGood, SteadyLoad, tell } from '../support/steady-load.ts';
 
@@ -30,17 +30,20 @@ for (const service of SERVICES) {
       key: mesh.keys.standard,
     });
     await delay(1_000);
-    const killedMs = performance.now();
+    const fromMs = performance.now();
     await instance.kill('SIGKILL');
+    const goneMs = performance.now();
     await delay(1_500);
     await instance.restart();
+    const backMs = performance.now();
     await delay(500);
     const history = await load.stop();
 
     checkAlways(history, service === 'gateway');
-    const extra = unexcused(history, (op) => wasInFlightAt(op, killedMs));
-    assert.equal(tell(extra), '', 'failures of requests that were not in flight');
+    const unexcused = tellUnexcused(history, { fromMs, goneMs, backMs });
+    assert.equal(unexcused, '', 'failures of requests that were not in flight');
     const failed = history.filter((op) => !isGood(op));
-    console.log(`${service}: ${failed.length} of ${history.length} failed: ${tell(failed)}`);
+    const told = `${failed.length} of ${history.length} failed, ${degradedCount(history)} degraded`;
+    console.log(`${service}: ${told}. ${tell(failed)}`);
   });
 }

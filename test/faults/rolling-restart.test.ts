@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Mesh, SERVICES } from '@spillway/testing/mesh';
 import { Balancer } from '../support/balancer.ts';
-import { checkAlways, claim } from '../support/checker.ts';
+import { checkAlways, claim, degradedCount } from '../support/checker.ts';
 import { startSeededMesh } from '../support/mesh-fixture.ts';
 import { isGood, SteadyLoad, tell } from '../support/steady-load.ts';
 
@@ -38,6 +38,6 @@ for (const service of SERVICES) {
     checkAlways(history);
     const failed = history.filter((op) => !isGood(op));
     assert.equal(tell(failed), '', `${failed.length} of ${history.length} failed`);
-    console.log(`${service}: ${claim(history.length)}`);
+    console.log(`${service}: ${claim(history.length)}, ${degradedCount(history)} degraded`);
   });
 }

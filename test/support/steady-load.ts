@@ -12,8 +12,12 @@ export type Operation = {
   /** The typed error (`spillway-error`), or the system's for a broken connection; '' if answered. */
   error: string;
   reason: string;
-  /** What is wrong with the answer's numbers. */
+  /** What is wrong with the answer's numbers; an answer that says it is degraded may have others. */
   wrong: string | undefined;
+  /** `spillway-degraded` of the answer. */
+  degraded: string;
+  /** How late this process' own timers were meanwhile, at worst: what the client itself added. */
+  clientLagMs: number;
 };
 
 export const isGood = (op: Operation): boolean => op.status === 200 && op.wrong === undefined;
@@ -32,6 +36,7 @@ export type SteadyLoadOptions = {
 type Prepared = { model: string; body: string; wanted: ModelCase };
 
 const TICK_MS = 5;
+const LAGS_KEPT_MS = 30_000;
 const PATIENCE_MS = 3_000; // beyond the budget: after it the client gives up and the operation counts as hanging
 
 /**
@@ -45,6 +50,8 @@ export class SteadyLoad {
   readonly #open = new Set<Promise<void>>();
   readonly #timer: NodeJS.Timeout;
   readonly #startMs = performance.now();
+  #lags: { atMs: number; lagMs: number }[] = [];
+  #lastTickMs = performance.now();
   #sent = 0;
 
   constructor(options: SteadyLoadOptions) {
@@ -69,6 +76,7 @@ export class SteadyLoad {
   }
 
   #send(): void {
+    this.#noteLag();
     const due = ((performance.now() - this.#startMs) / 1_000) * this.#options.perSecond;
     while (this.#sent < due) {
       const prepared = this.#prepared[this.#sent % this.#prepared.length] as Prepared;
@@ -77,6 +85,19 @@ export class SteadyLoad {
       this.#open.add(one);
       void one.finally(() => this.#open.delete(one));
     }
+  }
+
+  #noteLag(): void {
+    const nowMs = performance.now();
+    const lagMs = nowMs - this.#lastTickMs - TICK_MS;
+    this.#lastTickMs = nowMs;
+    if (lagMs > TICK_MS) this.#lags.push({ atMs: nowMs, lagMs });
+    while ((this.#lags[0]?.atMs ?? nowMs) < nowMs - LAGS_KEPT_MS) this.#lags.shift();
+  }
+
+  #lagSince(startMs: number): number {
+    this.#noteLag();
+    return Math.max(0, ...this.#lags.filter(({ atMs }) => atMs >= startMs).map(({ lagMs }) => lagMs));
   }
 
   async #run({ model, body, wanted }: Prepared): Promise<void> {
@@ -90,6 +111,7 @@ export class SteadyLoad {
     });
     const endMs = performance.now();
     const outputs = reply.status === 200 ? JSON.parse(reply.text).outputs : undefined;
+    const degraded = String(reply.headers['spillway-degraded'] ?? '');
     this.history.push({
       model,
       startMs,
@@ -98,7 +120,9 @@ export class SteadyLoad {
       status: reply.status,
       error: reply.status === 200 ? '' : String(reply.headers['spillway-error'] ?? reply.error),
       reason: String(reply.headers['spillway-reason'] ?? ''),
-      wrong: reply.status === 200 ? differenceOf(wanted, outputs) : undefined,
+      wrong: reply.status === 200 && degraded === '' ? differenceOf(wanted, outputs) : undefined,
+      degraded,
+      clientLagMs: this.#lagSince(startMs),
     });
   }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { BucketSpec } from '@spillway/contracts/buckets';
 import type { ConsumerSpec, StreamSpec } from '@spillway/contracts/streams';
 import { SpillwayError } from '@spillway/errors/spillway-error';
@@ -35,6 +36,7 @@ export type RawMessage = {
 export type RawSubscription = { stop(): void };
 export type KvEntry = { key: string; value: Uint8Array | undefined };
 
+const DRAIN_LIMIT_MS = 2_000;
 const NO_STREAM = 10_059;
 const NO_KEY = 10_037;
 
@@ -73,6 +75,7 @@ export class NatsClient {
       pingInterval: 2_500, // default 2 min: a vanished peer would be noticed after minutes
       maxPingOut: 2,
       waitOnFirstConnect: true, // services start in any order
+      timeout: 2_000, // for one attempt; the default of 20 s also keeps a closed client's process alive that long
     });
     return new NatsClient(nc, options.inboxPrefix);
   }
@@ -208,9 +211,15 @@ export class NatsClient {
     await this.#nc.flush();
   }
 
-  /** Delivers what is buffered, then closes. */
+  /**
+   * Delivers what is buffered, then closes. While the server is away the client's own drain ends without closing, or not at
+   * all, and goes on dialling: so it has a limit, and the close is certain.
+   */
   async drain(): Promise<void> {
-    if (!this.#nc.isClosed()) await this.#nc.drain().catch(() => this.#nc.close());
+    if (this.#nc.isClosed()) return;
+    const limit = delay(DRAIN_LIMIT_MS, undefined, { ref: false });
+    await Promise.race([this.#nc.drain().catch(() => undefined), limit]);
+    await this.close();
   }
 
   async close(): Promise<void> {

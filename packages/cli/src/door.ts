@@ -37,6 +37,12 @@ export class Door implements Disposable {
     return answer.body as ModelMetadata;
   }
 
+  /** Names in Triton's repository index that are ready, sorted. */
+  async readyModels(): Promise<string[]> {
+    const { body } = await this.call('POST', '/v2/repository/index', { ready: true });
+    return Array.isArray(body) ? [...new Set((body as { name: string }[]).map(({ name }) => name))].sort() : [];
+  }
+
   /** @throws CliError when the door does not answer at all; every answer, good or bad, is returned. */
   call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
     const text = body === undefined ? undefined : JSON.stringify(body);

@@ -55,7 +55,10 @@ export function planMesh(context: PlanInput, options: MeshOptions, servers: Serv
   ];
   const wanted = [
     ...children.flatMap((child) =>
-      Object.entries(child.ports).map(([name, port]) => ({ port, what: `${child.name}, ${name}` })),
+      Object.entries(child.ports).map(([name, port]) => ({
+        port,
+        what: child.name === name ? name : `${child.name}, ${name}`,
+      })),
     ),
     { port: ports.otlp, what: 'receiver of traces' },
   ];

@@ -1,7 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { CliError, type Context } from './context.ts';
 import { ensureDevKey } from './dev-key.ts';
+import { Door } from './door.ts';
 import { ensureServers } from './install.ts';
 import { type MeshOptions, type MeshPlan, planMesh } from './mesh-plan.ts';
 import { requireFreePorts } from './port-check.ts';
@@ -75,6 +77,7 @@ function supervise(context: Context, options: MeshOptions, plan: MeshPlan, { fil
     untilReady: async (aborted) => {
       await supervisor.untilReady(aborted);
       await seeded;
+      await untilServed(context, state, key, aborted);
       if (aborted.aborted || state.phase !== 'starting') return;
       state.phase = 'ready';
       publish();
@@ -90,6 +93,29 @@ function supervise(context: Context, options: MeshOptions, plan: MeshPlan, { fil
       void close();
     },
   };
+}
+
+/** A worker that is ready has put its models into the catalogue; the doors hear of it a moment later. */
+const SERVED_WITHIN_MS = 5_000;
+
+/** Waits until every gateway serves every model of the repository; says which are not served, as one may not load. */
+async function untilServed({ say }: Context, state: MeshState, key: string, aborted: AbortSignal): Promise<void> {
+  const wanted = modelsIn(state.models);
+  const gateways = state.services.filter(({ name }) => name === 'gateway');
+  const sinceMs = performance.now();
+  for (const { ports } of gateways) {
+    using door = new Door(`http://127.0.0.1:${ports['http']}`, key, 1);
+    for (;;) {
+      const served = await door.readyModels().catch(() => []);
+      const missing = wanted.filter((name) => !served.includes(name));
+      if (missing.length === 0 || aborted.aborted) break;
+      if (performance.now() - sinceMs > SERVED_WITHIN_MS) {
+        say(`not served: ${missing.join(', ')}; why: ./spillway logs gpu-worker`);
+        return;
+      }
+      await delay(50);
+    }
+  }
 }
 
 function describe(context: Context, options: MeshOptions, plan: MeshPlan): MeshState {

@@ -4,6 +4,8 @@ import { portHolder } from './process-info.ts';
 
 export type WantedPort = { port: number; what: string };
 
+const MOST_LINES = 4;
+
 /**
  * Fails before anything is started if a port of the plan is taken.
  * @throws CliError naming each taken port, what it was for, and who holds it where that can be seen.
@@ -13,7 +15,10 @@ export async function requireFreePorts(wanted: WantedPort[]): Promise<void> {
   await Promise.all(wanted.map(async (want) => (await isFree(want.port)) || taken.push(want)));
   if (taken.length === 0) return;
   taken.sort((a, b) => a.port - b.port);
-  const lines = taken.map(({ port, what }) => `port ${port} (${what}) is held by ${describeHolder(port)}`);
+  const lines = taken
+    .slice(0, MOST_LINES)
+    .map(({ port, what }) => `port ${port} (${what}) is held by ${describeHolder(port)}`);
+  if (taken.length > MOST_LINES) lines.push(`and ${taken.length - MOST_LINES} more`);
   throw new CliError(lines.join('\n'), [
     'End what holds it, or choose other ports: --port-base 9000 (any number; the mesh takes up to 60 ports from it).',
   ]);

@@ -25,11 +25,23 @@ export const isSameProcess = (pid: number, ticks: number | undefined): boolean =
   return now !== undefined && (ticks === undefined || now === ticks);
 };
 
-/** Resident memory of a process and of all that it started, in bytes. */
-export function residentBytes(pid: number, children = childrenByParent()): number | undefined {
-  const resident = Number(/^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1] ?? Number.NaN) * 1024;
-  if (Number.isNaN(resident)) return undefined;
-  return (children.get(pid) ?? []).reduce((sum, child) => sum + (residentBytes(child, children) ?? 0), resident);
+/**
+ * Memory in bytes: `resident` counts the pages that a process shares with others (Node's own binary) in full, `share` its part of
+ * them, so that shares may be summed.
+ */
+export type Memory = { resident: number; share: number };
+
+/** Of a process and of all that it started. */
+export function memoryOf(pid: number, children = childrenByParent()): Memory | undefined {
+  const rollup = read(`/proc/${pid}/smaps_rollup`);
+  const kilobytes = (field: string) =>
+    Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(rollup ?? '')?.[1] ?? Number.NaN);
+  const own = { resident: kilobytes('Rss') * 1024, share: kilobytes('Pss') * 1024 };
+  if (Number.isNaN(own.resident + own.share)) return undefined;
+  return (children.get(pid) ?? []).reduce((sum, child) => {
+    const theirs = memoryOf(child, children) ?? { resident: 0, share: 0 };
+    return { resident: sum.resident + theirs.resident, share: sum.share + theirs.share };
+  }, own);
 }
 
 /** Every process's direct children, in one pass over /proc. */

@@ -7,9 +7,12 @@ import type { Mesh } from './mesh.ts';
 export async function welcome(context: Context, mesh: Mesh, tookS: string): Promise<string[]> {
   const { endpoints, services, models } = mesh.state();
   using door = new Door(endpoints.http, mesh.key);
-  const served = await servedModels(door);
+  const served = await door.readyModels();
   const first = await smallestModel(door, served);
-  const name = (path: string) => relative(context.cwd, path) || '.';
+  const name = (path: string) => {
+    const near = relative(context.cwd, path);
+    return near === '' || near.startsWith('..') ? path : near;
+  };
   return [
     '',
     `Spillway ${context.version} is ready after ${tookS} s: ${services.length} processes, data and logs in ${name(context.dataDir)}`,
@@ -29,16 +32,6 @@ export async function welcome(context: Context, mesh: Mesh, tookS: string): Prom
     '',
     'Ctrl-C drains and ends it; ./spillway down does so from elsewhere.',
   ];
-}
-
-/** Names in Triton's repository index that are ready. */
-export async function servedModels(door: Door): Promise<string[]> {
-  const { body } = await door.call('POST', '/v2/repository/index', {});
-  if (!Array.isArray(body)) return [];
-  const ready = (body as { name: string; state?: string }[]).filter(
-    ({ state }) => state === undefined || state === 'READY',
-  );
-  return [...new Set(ready.map(({ name }) => name))].sort();
 }
 
 /** The model whose example is shortest: what is printed should fit a line. */

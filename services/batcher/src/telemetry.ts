@@ -41,6 +41,10 @@ const sampledOf = (dispatch: Dispatch): string[] => {
   return sampled;
 };
 
+/** Jobs are delayed on purpose: they have classes of their own. */
+const classLabel = (trafficClass: string, durable: boolean): string =>
+  durable ? `jobs_${trafficClass}` : trafficClass;
+
 /** A list as one field: the log cuts arrays shorter than texts. */
 const joined = (work: readonly Work[], text: (work: Work) => string | number): string => work.map(text).join(' ');
 
@@ -68,12 +72,14 @@ export function createBatcherTelemetry({ metrics, log, clock, dispatcher }: Tele
   );
   registerGauges(metrics, dispatcher);
 
-  const waits = new Map<string, Waits>();
-  const waitsOf = (model: string): Waits => {
-    let found = waits.get(model);
+  const waits = { requests: new Map<string, Waits>(), jobs: new Map<string, Waits>() };
+  const waitsOf = (model: string, durable: boolean): Waits => {
+    const known = durable ? waits.jobs : waits.requests;
+    let found = known.get(model);
     if (found === undefined) {
-      found = Object.fromEntries(CLASSES.map((c) => [c, queueWait.bind({ class: c, model })])) as Waits;
-      waits.set(model, found);
+      const series = CLASSES.map((c) => [c, queueWait.bind({ class: classLabel(c, durable), model })]);
+      found = Object.fromEntries(series) as Waits;
+      known.set(model, found);
     }
     return found;
   };
@@ -131,7 +137,7 @@ export function createBatcherTelemetry({ metrics, log, clock, dispatcher }: Tele
 
   return {
     pulled: ({ model, trafficClass, durable }, messages) => {
-      const labels = { class: durable ? `jobs_${trafficClass}` : trafficClass, model };
+      const labels = { class: classLabel(trafficClass, durable), model };
       pulls.inc(labels);
       pulled.inc(labels, messages);
     },
@@ -153,7 +159,8 @@ export function createBatcherTelemetry({ metrics, log, clock, dispatcher }: Tele
     },
     sending: (dispatch) => {
       const { batchId, closedBy, model, rows, sentAtMs, work } = dispatch;
-      const series = waitsOf(model);
+      const durable = work[0]?.frame.durable === true;
+      const series = waitsOf(model, durable); // requests and jobs never share a batch
       let sampled = false;
       for (const one of work) {
         series[one.trafficClass].observe((one.agedMs + sentAtMs - one.enqueuedAtMs) / 1_000);
@@ -174,7 +181,7 @@ export function createBatcherTelemetry({ metrics, log, clock, dispatcher }: Tele
           closed_by: closedBy,
           queue_ms:
             first === undefined ? 0 : Math.round((first.agedMs + sentAtMs - first.enqueuedAtMs) * 1_000) / 1_000,
-          jobs: first?.frame.durable,
+          jobs: durable,
           seqs: joined(work, (one) => one.item.seq),
           request_ids: joined(work, (one) => one.item.requestId),
         },
@@ -210,7 +217,7 @@ function registerGauges(metrics: Metrics, dispatcher: Dispatcher): void {
     for (const [model, queues] of dispatcher.models()) {
       for (const [rank, trafficClass] of CLASSES.entries()) {
         gauge.set({ class: trafficClass, model }, queues.requests.rowsOf(rank));
-        gauge.set({ class: `jobs_${trafficClass}`, model }, queues.jobs.rowsOf(rank));
+        gauge.set({ class: classLabel(trafficClass, true), model }, queues.jobs.rowsOf(rank));
       }
     }
   });

@@ -3,8 +3,6 @@ import { defineConfig } from '@spillway/config/define-config';
 import { env } from '@spillway/config/env';
 
 const MIB = 1024 * 1024;
-/** Listens everywhere, and leads nowhere. */
-const ANY_ADDRESS = new Set(['0.0.0.0', '::']);
 const DAY_MS = 24 * 60 * 60 * 1_000;
 
 /** Everything the cache reads from its environment. */
@@ -21,7 +19,7 @@ export const cacheConfig = defineConfig({
     advertiseHost: env.string('CACHE_ADVERTISE_HOST', {
       default: '',
       pattern: /^[A-Za-z0-9._-]*$/,
-      doc: 'Address that gateways call, as written into the lease. Empty: the one that is listened on, which must not be 0.0.0.0 then.',
+      doc: 'Address that gateways call, as written into the lease. Empty: the one that is listened on, or the name of the machine when that is every address.',
     }),
     grpcPort: env.port('CACHE_GRPC_PORT', {
       default: 8020,
@@ -77,15 +75,10 @@ export const cacheConfig = defineConfig({
       doc: 'Answers held for one slow reader; beyond it no more of its look-ups are read.',
     }),
   },
-  check: ({ host, advertiseHost, maxBytes, maxValueBytes }) => {
-    const faults: string[] = [];
-    if (maxValueBytes > maxBytes)
-      faults.push('CACHE_MAX_VALUE_BYTES is larger than CACHE_MAX_BYTES: such a value could not be kept');
-    if (ANY_ADDRESS.has(host) && advertiseHost === '') {
-      faults.push(`CACHE_HOST is ${host}: CACHE_ADVERTISE_HOST is required, nobody can call that address`);
-    }
-    return faults;
-  },
+  check: ({ maxBytes, maxValueBytes }) =>
+    maxValueBytes > maxBytes
+      ? ['CACHE_MAX_VALUE_BYTES is larger than CACHE_MAX_BYTES: such a value could not be kept']
+      : [],
 });
 
 export type CacheConfig = ReturnType<typeof cacheConfig.load>;

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connectBus } from '@spillway/bus/connect';
 import { keepLease } from '@spillway/bus/leases';
@@ -108,7 +109,7 @@ export async function startCache(config: CacheConfig): Promise<CacheService> {
       maxReceiveBytes: MAX_MESSAGE_BYTES,
     }),
   );
-  const address = `${config.advertiseHost || config.host}:${grpc.port}`;
+  const address = `${config.advertiseHost || reachable(config.host)}:${grpc.port}`;
   state.set('ready');
   grpc.setServing(true);
   const lease = keepLease(bus, () => ({
@@ -141,3 +142,6 @@ export async function startCache(config: CacheConfig): Promise<CacheService> {
     },
   };
 }
+
+/** An address that others can call: that of "every interface" leads nowhere. */
+const reachable = (host: string): string => (host === '0.0.0.0' || host === '::' ? hostname() : host);

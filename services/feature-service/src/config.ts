@@ -5,9 +5,6 @@ import { env } from '@spillway/config/env';
 
 const SERVICE = 'feature-service';
 
-/** Listens everywhere, and leads nowhere. */
-const ANY_ADDRESS = new Set(['0.0.0.0', '::']);
-
 /** Relative to it stands the folder of views that the service comes with. */
 export const SERVICE_DIR = fileURLToPath(new URL('..', import.meta.url));
 
@@ -25,7 +22,7 @@ export const featureServiceConfig = defineConfig({
     advertiseHost: env.string('FEATURE_SERVICE_ADVERTISE_HOST', {
       default: '',
       pattern: /^[A-Za-z0-9._-]*$/,
-      doc: 'Address that gateways call, as written into the lease. Empty: the one that is listened on, which must not be 0.0.0.0 then.',
+      doc: 'Address that gateways call, as written into the lease. Empty: the one that is listened on, or the name of the machine when that is every address.',
     }),
     grpcPort: env.port('FEATURE_SERVICE_GRPC_PORT', { default: 8030, doc: 'gRPC: `Features.Fetch` and health.' }),
     healthPort: env.port('FEATURE_SERVICE_HEALTH_PORT', {
@@ -64,10 +61,6 @@ export const featureServiceConfig = defineConfig({
       doc: 'Answers held for one slow reader; beyond it no more of his fetches are read. Small values slow a bursty gateway down.',
     }),
   },
-  check: ({ host, advertiseHost }) =>
-    ANY_ADDRESS.has(host) && advertiseHost === ''
-      ? [`FEATURE_SERVICE_HOST is ${host}: FEATURE_SERVICE_ADVERTISE_HOST is required, nobody can call that address`]
-      : [],
 });
 
 export type FeatureServiceConfig = ReturnType<typeof featureServiceConfig.load>;

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connectBus } from '@spillway/bus/connect';
@@ -85,7 +86,7 @@ export async function startFeatureService(config: FeatureServiceConfig): Promise
       maxReceiveBytes: MAX_MESSAGE_BYTES,
     }),
   );
-  const address = `${config.advertiseHost || config.host}:${grpc.port}`;
+  const address = `${config.advertiseHost || reachable(config.host)}:${grpc.port}`;
   state.set('ready');
   grpc.setServing(true);
   const lease = keepLease(bus, () => ({
@@ -118,3 +119,6 @@ export async function startFeatureService(config: FeatureServiceConfig): Promise
     },
   };
 }
+
+/** An address that others can call: that of "every interface" leads nowhere. */
+const reachable = (host: string): string => (host === '0.0.0.0' || host === '::' ? hostname() : host);

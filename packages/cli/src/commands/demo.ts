@@ -78,7 +78,7 @@ async function show(context: Context, state: MeshState, key: string | undefined)
   }
   context.print('');
   context.print(`Concurrent traffic over HTTP (${TRAFFIC.connections} connections, client on the same machine)`);
-  const head = ['model', 'sent', 'right', 'requests/s', 'p50', 'p99', 'mean batch', 'cache hits'];
+  const head = ['model', 'sent', 'right', 'requests/s', 'p50', 'p99', 'mean batch', 'cache hits', 'degraded'];
   for (const line of table(head, crowd.map(crowdRow))) context.print(`  ${line}`);
   await showTrace(context, single);
 
@@ -108,6 +108,7 @@ const crowdRow = (result: DriveResult): string[] => [
   `${quantile(result.tookMs, 0.99).toFixed(1)} ms`,
   result.batchSizes.length === 0 ? '-' : mean(result.batchSizes).toFixed(1),
   String(result.cacheHits),
+  String(result.degraded),
 ];
 
 /** The request with the most to see: the model that is joined from features, if it was traced. */

@@ -1,6 +1,6 @@
 import { parseCommand } from '../args.ts';
 import type { Context } from '../context.ts';
-import { childrenByParent, residentBytes, uptimeSeconds } from '../process-info.ts';
+import { childrenByParent, memoryOf, uptimeSeconds } from '../process-info.ts';
 import { type MeshState, readState, type ServiceState } from '../state-file.ts';
 import { table } from '../table.ts';
 
@@ -35,10 +35,9 @@ function describe(state: MeshState): string[] {
   const measured = [launcher, ...state.services].map((service) => {
     // The launcher's own children are the other lines.
     const known = service === launcher ? new Map<number, number[]>() : children;
-    const bytes = service.pid === null ? undefined : residentBytes(service.pid, known);
-    return { service, bytes };
+    return { service, memory: service.pid === null ? undefined : memoryOf(service.pid, known) };
   });
-  const rows = measured.map(({ service, bytes }) => [
+  const rows = measured.map(({ service, memory }) => [
     service.name,
     service.instance,
     service.pid === null ? '-' : String(service.pid),
@@ -47,14 +46,14 @@ function describe(state: MeshState): string[] {
       .map(([name, port]) => `${name} ${port}`)
       .join(' '),
     String(service.restarts),
-    bytes === undefined ? '-' : `${Math.round(bytes / 1e6)} MB`,
+    memory === undefined ? '-' : `${Math.round(memory.resident / 1e6)} MB`,
     service.pid === null ? '-' : duration(uptimeSeconds(service.pid)),
   ]);
-  const total = measured.reduce((sum, { bytes = 0 }) => sum + bytes, 0);
+  const total = measured.reduce((sum, { memory }) => sum + (memory?.share ?? 0), 0);
   return [
     `${state.endpoints.http}   models from ${state.models}   ${state.phase} since ${state.startedAt}`,
     ...table(['service', 'instance', 'pid', 'state', 'ports', 'restarts', 'rss', 'uptime'], rows),
-    `${Math.round(total / 1e6)} MB resident in all (executors count with their worker)`,
+    `${Math.round(total / 1e6)} MB in all, pages that processes share counted once (executors count with their worker)`,
   ];
 }
 

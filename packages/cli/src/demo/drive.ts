@@ -12,6 +12,8 @@ export type DriveResult = {
   cacheHits: number;
   /** Sizes of the batches that the answers came in; cache hits have none. */
   batchSizes: number[];
+  /** Answers that the mesh itself marked as less than full, as features that did not come in time. */
+  degraded: number;
   faults: string[]; // the first few
   /** A request that was traced, if any. */
   traceId: string | undefined;
@@ -30,7 +32,7 @@ export async function drive(
   load: { connections: number; total: number; forMs: number },
 ): Promise<DriveResult> {
   const result: DriveResult = {
-    ...{ model, sent: 0, right: 0, tookMs: [], elapsedMs: 0, largestDifference: 0, cacheHits: 0 },
+    ...{ model, sent: 0, right: 0, tookMs: [], elapsedMs: 0, largestDifference: 0, cacheHits: 0, degraded: 0 },
     ...{ batchSizes: [], faults: [], traceId: undefined },
   };
   const startedMs = performance.now();
@@ -54,8 +56,10 @@ async function one(door: Door, model: string, expected: ExpectedCase, result: Dr
     answer.status === 200
       ? compare(expected, (answer.body as { outputs: JsonTensor[] }).outputs)
       : { wrong: errorText(answer), largestDifference: 0 };
+  const degraded = answer.headers[HEADERS.degraded];
+  if (degraded) result.degraded += 1;
   if (wrong !== undefined) {
-    if (result.faults.length < FAULTS_KEPT) result.faults.push(wrong);
+    if (result.faults.length < FAULTS_KEPT) result.faults.push(degraded ? `${wrong} (degraded: ${degraded})` : wrong);
     return;
   }
   result.right += 1;

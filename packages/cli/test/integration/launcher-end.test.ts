@@ -9,14 +9,18 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '@spillway/testing/free-port';
 
-type Launched = { launcher: ChildProcess; pids: number[] } & Disposable;
+type Launched = { launcher: ChildProcess; pids: number[]; exited: Promise<unknown[]> } & Disposable;
 
 /** A launcher with two children, each with a child of its own; resolves when all run. */
-async function launch(): Promise<Launched> {
+async function launch(env: Record<string, string> = {}): Promise<Launched> {
   const dataDir = mkdtempSync(join(tmpdir(), 'spillway-launcher-'));
   const program = join(import.meta.dirname, '..', 'fixtures', 'launcher.ts');
   const ports = [await freePort(), await freePort()].map(String);
-  const launcher = spawn(process.execPath, [program, dataDir, ...ports], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const launcher = spawn(process.execPath, [program, dataDir, ...ports], {
+    env: { PATH: process.env['PATH'], ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(launcher, 'exit');
   const children = await new Promise<number[]>((resolve, reject) => {
     createInterface({ input: launcher.stdout }).on('line', (line) => {
       const match = /^pids (.*)$/.exec(line);
@@ -28,7 +32,7 @@ async function launch(): Promise<Launched> {
     Number(/grandchild (\d+)/.exec(readFileSync(join(dataDir, 'logs', `${name}.log`), 'utf8'))?.[1]),
   );
   return {
-    launcher,
+    ...{ launcher, exited },
     pids: [...children, ...grandchildren],
     [Symbol.dispose]: () => {
       launcher.kill('SIGKILL');
@@ -58,18 +62,17 @@ test('Ctrl-C drains, and leaves nothing behind', async () => {
   using launched = await launch();
   assert.ok(launched.pids.every(isAlive));
   launched.launcher.kill('SIGINT');
-  const [code] = await once(launched.launcher, 'exit');
+  const [code] = await launched.exited;
   assert.equal(code, 0);
   await assertAllEnd(launched.pids, 500);
 });
 
 test('a second Ctrl-C ends everything at once', async () => {
-  using launched = await launch();
-  for (const pid of launched.pids) process.kill(pid, 'SIGSTOP'); // so that a drain would take its whole grace
+  using launched = await launch({ DEAF: '1' }); // a drain would take its whole grace
   launched.launcher.kill('SIGINT');
   await delay(100);
   launched.launcher.kill('SIGINT');
-  const [code] = await once(launched.launcher, 'exit');
+  const [code] = await launched.exited;
   assert.equal(code, 130);
   await assertAllEnd(launched.pids, 1_000);
 });
@@ -77,6 +80,6 @@ test('a second Ctrl-C ends everything at once', async () => {
 test('kill -9 of the launcher leaves nothing behind, nor what the children had started', async () => {
   using launched = await launch();
   launched.launcher.kill('SIGKILL');
-  await once(launched.launcher, 'exit');
+  await launched.exited;
   await assertAllEnd(launched.pids, 5_000);
 });

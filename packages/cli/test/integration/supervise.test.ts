@@ -121,5 +121,8 @@ test('a child that crashes again and again ends the start', async () => {
 
 test('a start that takes too long says what the child waits for', async () => {
   using mesh = await supervised({ waiting: { env: { READY_AFTER_MS: '60000' } } });
-  await assert.rejects(mesh.supervisor.untilReady(forever, 500), /waiting is not ready after 0\.5 s: it waits for its time/);
+  await assert.rejects(
+    mesh.supervisor.untilReady(forever, 500),
+    /waiting is not ready after 0\.5 s: it waits for its time/,
+  );
 });

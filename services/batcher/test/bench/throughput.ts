@@ -26,7 +26,12 @@ const [grpc, health] = [await freePort(), await freePort()];
 await using _batcher = await startProcess({
   name: 'batcher',
   file: new URL('../../src/main.ts', import.meta.url).pathname,
-  env: { NATS_URL: nats.url, BATCHER_GRPC_PORT: String(grpc), BATCHER_HEALTH_PORT: String(health), ...(process.env['PROF'] ? { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${process.env['PROF']}` } : {}) },
+  env: {
+    NATS_URL: nats.url,
+    BATCHER_GRPC_PORT: String(grpc),
+    BATCHER_HEALTH_PORT: String(health),
+    ...(process.env['PROF'] ? { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${process.env['PROF']}` } : {}),
+  },
   readyUrl: `http://127.0.0.1:${health}/readyz`,
 });
 await using bus = await connectBus({ url: nats.url, service: 'gateway', instance: 'gateway-1' });
@@ -39,7 +44,17 @@ let seq = 0;
 const publish = (requests: number) => {
   const items: WorkItem[] = Array.from({ length: requests }, () => {
     seq += 1;
-    return { seq, requestId: `abcdefghij-${seq.toString(36)}`, budgetMs: 5_000, rows: 1, cost: 1, route: 0, traceparent: '', tensors, tenant: 'anonymous' };
+    return {
+      seq,
+      requestId: `abcdefghij-${seq.toString(36)}`,
+      budgetMs: 5_000,
+      rows: 1,
+      cost: 1,
+      route: 0,
+      traceparent: '',
+      tensors,
+      tenant: 'anonymous',
+    };
   });
   const frame = {
     gateway: 'gateway-1',

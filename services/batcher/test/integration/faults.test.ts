@@ -169,3 +169,16 @@ test('a message that is no frame is terminated and harms nobody', async () => {
   assert.deepEqual(worker.seqs(), [1]);
   await until('the stream is empty', async () => (await bench.gateway.streamSize(workStream('standard'))) === 0);
 });
+
+test('batchers whose workers differ in speed share the consumer all the same', async () => {
+  await using bench = await MeshBench.start();
+  const [one, two] = [await bench.batcher(), await bench.batcher()];
+  const fast = bench.worker(one, { instance: 'a', credits: 1, auto: true, runMsFull: 1 });
+  await bench.gateway.publish('standard', [item(1)]);
+  await fast.batch(0);
+  await fast.close();
+  const slow = bench.worker(two, { instance: 'b', credits: 1, auto: true, runMsFull: 900 });
+  await bench.gateway.publish('standard', [item(2)]);
+  await slow.batch(0);
+  assert.deepEqual(slow.seqs(), [2]);
+});

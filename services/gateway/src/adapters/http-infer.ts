@@ -5,7 +5,7 @@ import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toOip } from '@spillway/errors/to-oip';
 import { type AskedOutputs, readInferCall, writeInferAnswer } from '../core/oip-infer.ts';
 import type { Answer, InferRequest, Receipt } from '../core/request.ts';
-import { lowerByPriority, readMetadata, smallerBudget } from '../core/request-metadata.ts';
+import { lowerByPriority, readHeaderLength, readMetadata, smallerBudget } from '../core/request-metadata.ts';
 import type { DoorContext } from './door-context.ts';
 import { readBody } from './http-body.ts';
 
@@ -77,7 +77,7 @@ export class InferRoute {
       if (metadata.requestId !== undefined) call.requestId = metadata.requestId;
       const model = nameFromUrl(route.model, 'model');
       const version = route.version === '' ? '' : nameFromUrl(route.version, 'version');
-      const headerLength = headerLengthOf(req);
+      const headerLength = readHeaderLength(req.headers[HEADERS.inferenceHeaderLength] as string | undefined);
       readBody(req, this.#context.maxBodyBytes, (body) => {
         if (body instanceof SpillwayError) {
           this.#fail(req, res, call, body);
@@ -163,8 +163,13 @@ export class InferRoute {
     if (call.traceparent !== '') res.setHeader(HEADERS.traceId, call.traceparent.slice(3, 35));
     if (error.code === 'UNAUTHENTICATED') res.setHeader('www-authenticate', 'Bearer');
     if (error.code === 'UNSUPPORTED_MEDIA') res.setHeader('accept-encoding', 'identity');
-    res.writeHead(status, { ...headers, 'content-type': 'application/json' });
-    res.end(JSON.stringify(body));
+    const text = JSON.stringify(body);
+    res.writeHead(status, {
+      ...headers,
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(text),
+    });
+    res.end(text);
     if (!req.complete) closeUnlessComplete(req);
   }
 }
@@ -176,13 +181,4 @@ function closeUnlessComplete(req: IncomingMessage): void {
   setTimeout(() => {
     if (!req.complete) req.socket.destroy();
   }, LINGER_MS).unref();
-}
-
-function headerLengthOf(req: IncomingMessage): number | undefined {
-  const text = req.headers[HEADERS.inferenceHeaderLength];
-  if (text === undefined) return undefined;
-  if (typeof text === 'string' && /^[1-9]\d{0,9}$/.test(text)) return Number(text);
-  if (text === '0')
-    throw new SpillwayError('UNSUPPORTED', `${HEADERS.inferenceHeaderLength}: raw binary requests (0) are not served`);
-  throw new SpillwayError('INVALID_REQUEST', `${HEADERS.inferenceHeaderLength}: expected an integer ≥ 1`);
 }

@@ -11,6 +11,8 @@ export type ModelCatalogue = {
   list(): ModelRecord[];
   /** A live worker has this version loaded and warm; without a version: any. */
   isReady(model: string, version?: string): boolean;
+  /** Reads one record from the bucket itself: the watch may be behind it. @throws SpillwayError `UNAVAILABLE`. */
+  refresh(model: string): Promise<void>;
   stop(): void;
 };
 
@@ -22,14 +24,17 @@ const serves = (lease: Lease, model: string, version: string | undefined): boole
 
 export function watchModels(bus: Bus, clock: Clock): ModelCatalogue {
   const records = new Map<string, ModelRecord>();
-  const watch = openBucket<ModelRecord>(bus, MODELS).watch((name, record) => {
+  const bucket = openBucket<ModelRecord>(bus, MODELS);
+  const keep = (name: string, record: ModelRecord | undefined) => {
     if (record === undefined || !isName(name)) records.delete(name);
     else records.set(name, record);
-  });
+  };
+  const watch = bucket.watch(keep);
   const workers = watchLeases(bus, 'gpu-worker', clock);
   return {
     get: (model) => records.get(model),
     list: () => [...records.values()].sort((a, b) => (a.model < b.model ? -1 : 1)),
+    refresh: async (model) => keep(model, await bucket.get(model)),
     isReady: (model, version) => records.has(model) && workers.list().some((lease) => serves(lease, model, version)),
     stop: () => {
       watch.stop();

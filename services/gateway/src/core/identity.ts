@@ -1,5 +1,5 @@
 import { hash, timingSafeEqual } from 'node:crypto';
-import { isTrafficClass } from '@spillway/contracts/classes';
+import { classRank, isTrafficClass, type TrafficClass } from '@spillway/contracts/classes';
 import { isName } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Identity } from './request.ts';
@@ -54,6 +54,20 @@ export class KeyRing {
         expiresAtMs: record.expires_at ?? Number.POSITIVE_INFINITY,
       });
     });
+  }
+
+  /**
+   * The class of a tenant that is known by something else than a key (the subject of an event): the highest of its valid keys,
+   * standard for a tenant without one. O(keys).
+   */
+  classOf(tenant: string): TrafficClass {
+    let highest: TrafficClass | undefined;
+    for (const { identity, expiresAtMs } of this.#byId.values()) {
+      if (identity.tenant !== tenant || this.#epochMs() >= expiresAtMs) continue;
+      const { trafficClass } = identity;
+      if (highest === undefined || classRank(trafficClass) < classRank(highest)) highest = trafficClass;
+    }
+    return highest ?? ANONYMOUS.trafficClass;
   }
 
   /** @throws SpillwayError `UNAUTHENTICATED`. */

@@ -1,5 +1,5 @@
 import type { ModelRecord } from '@spillway/contracts/buckets';
-import type { ReplyFrame, ViewRows, WorkItem } from '@spillway/contracts/messages';
+import type { ReplyFrame, Route, ViewRows, WorkItem } from '@spillway/contracts/messages';
 import { elementCount, unpackBytes } from '@spillway/contracts/tensor';
 import { isErrorCode } from '@spillway/errors/catalogue';
 import { SpillwayError } from '@spillway/errors/spillway-error';
@@ -30,6 +30,11 @@ export type PipelinePorts = {
 
 export type PipelineLimits = { maxInFlight: number; maxFrameBytes: number };
 
+/** A request that is ready to be sent, for a door that sends it itself. `item.route` is 0: it stands alone. */
+export type Prepared = { item: WorkItem; route: Route; model: ModelRecord };
+/** Exactly one of the two is called, once. */
+export type Handover = { ready(prepared: Prepared): void; failed(error: SpillwayError): void };
+
 /** One request between admission and answer. */
 export type Entry = {
   readonly seq: number;
@@ -46,6 +51,8 @@ export type Entry = {
   /** Look-ups that must come back before the request can be sent. */
   waitingFor: number;
   sentAtMs: number;
+  /** Set: it is handed over instead of sent, and not answered from here. */
+  ready: Handover['ready'] | undefined;
 };
 
 const PRESENT = 0;
@@ -93,6 +100,24 @@ export class Pipeline {
     }
   }
 
+  /**
+   * Takes a request only as far as the frame: validated, its features joined, counted in flight until then. Afterwards nothing
+   * is pending here: the work of a job is not answered through this gateway. The result cache has no part in it.
+   */
+  prepare(request: InferRequest, handover: Handover): void {
+    const answered = () => {
+      throw new Error('bug: a request that was only prepared has been answered');
+    };
+    try {
+      const entry = this.#admit(request, { answered, failed: handover.failed });
+      entry.ready = handover.ready;
+      this.#pending.add(entry);
+      this.#prepare(entry);
+    } catch (thrown) {
+      handover.failed(SpillwayError.from(thrown));
+    }
+  }
+
   /** @throws SpillwayError for everything that can be said at once. */
   #admit(request: InferRequest, settle: Settle): Entry {
     if (this.#refusing) throw this.#refusing;
@@ -123,13 +148,15 @@ export class Pipeline {
       degraded: '',
       waitingFor: 0,
       sentAtMs: 0,
+      ready: undefined,
     };
   }
 
   /** Cache and features run side by side; neither needs the other. */
   #prepare(entry: Entry): void {
     const { request, model } = entry;
-    const useCache = model.responseCache !== undefined && !(request.noCache && request.noStore);
+    const cacheable = model.responseCache !== undefined && entry.ready === undefined;
+    const useCache = cacheable && !(request.noCache && request.noStore);
     if (!useCache && model.features === undefined) {
       this.#enqueue(entry);
       return;
@@ -200,6 +227,11 @@ export class Pipeline {
       tenant: request.tenant,
     };
     const route = { version: entry.version, variant: '', shapes: shapesKey(inputs, batches) };
+    if (entry.ready !== undefined) {
+      this.#pending.take(entry.seq);
+      entry.ready({ item, route, model });
+      return;
+    }
     if (this.#buffer.empty) this.#ports.flushSoon();
     this.#buffer.add(model.model, request.trafficClass, route, item, Math.max(1, model.maxBatchSize));
   }

@@ -44,6 +44,15 @@ function budgetOf(text: string | undefined): number | undefined {
   throw bad(HEADERS.timeoutMs, `milliseconds from 0 to ${MAX_BUDGET_MS}`);
 }
 
+/** Bytes of the JSON part of a body with binary tensors; undefined: the whole body is JSON. */
+export function readHeaderLength(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
+  if (text === '0')
+    throw new SpillwayError('UNSUPPORTED', `${HEADERS.inferenceHeaderLength}: raw binary requests (0) are not served`);
+  throw bad(HEADERS.inferenceHeaderLength, 'an integer ≥ 1');
+}
+
 /** Triton's `priority`: 0 none, 1 vip, 2 standard, larger is lower. */
 export function lowerByPriority(trafficClass: TrafficClass, priority: number): TrafficClass {
   if (priority <= 1) return trafficClass;

@@ -32,7 +32,7 @@ export type CacheOutcome = 'hit' | 'miss' | 'bypass';
 
 /** What is known about how a request was answered. */
 export type Receipt = {
-  rung: 'run' | 'wait' | 'refused' | 'failed';
+  rung: 'run' | 'wait' | 'ticket' | 'refused' | 'failed';
   cache: CacheOutcome;
   version: string;
   variant: string;

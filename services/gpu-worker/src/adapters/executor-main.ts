@@ -47,6 +47,9 @@ let runtime: typeof Ort | undefined;
 
 function onnxRuntime(): typeof Ort {
   if (runtime === undefined) {
+    // The binding cannot read a Float16Array ("not enough space: expected 4, got 0"), which onnxruntime-common prefers where
+    // the host has one, as Node 24 does. Without the global it keeps FP16 as Uint16Array, as we do.
+    Reflect.deleteProperty(globalThis, 'Float16Array');
     runtime = createRequire(import.meta.url)('onnxruntime-node') as typeof Ort;
     runtime.env.logLevel = 'error';
   }

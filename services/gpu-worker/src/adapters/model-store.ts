@@ -1,16 +1,14 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isName } from '@spillway/contracts/names';
 import { derivedDeclaration, type ModelDeclaration, selectVersions } from '../core/model-declaration.ts';
 import type { StoredModel, StoredVersion } from '../core/plan-models.ts';
-import { parseModelYaml } from './model-yaml.ts';
+import { readModelYaml } from './model-yaml.ts';
 
 /** A folder that looks like a model and cannot be served. */
 export type BrokenModel = { name: string; error: string };
 export type Repository = { models: StoredModel[]; broken: BrokenModel[] };
 
-const MAX_YAML_BYTES = 256 * 1024;
-const MAX_LABELS_BYTES = 4 * 1024 * 1024;
 const VERSION_PATTERN = /^[1-9][0-9]{0,8}$/;
 
 /**
@@ -36,16 +34,13 @@ export async function readRepository(dir: string): Promise<Repository> {
 /** @returns undefined for a folder that holds neither a declaration nor a version: it is no model. */
 async function readModel(dir: string, name: string): Promise<StoredModel | undefined> {
   const folder = join(dir, name);
-  const yaml = await readSmall(join(folder, 'model.yaml'), MAX_YAML_BYTES);
+  const declared = await isFile(join(folder, 'model.yaml'));
   const found = (await readdir(folder)).filter((entry) => VERSION_PATTERN.test(entry));
-  if (yaml === undefined && found.length === 0) return undefined;
+  if (!declared && found.length === 0) return undefined;
   if (!isName(name)) throw new Error('name of the folder: expected 1 to 64 letters, digits, "_" or "-"');
-  const file = `${name}/model.yaml`;
-  const readLabels = async (labels: string) => (await readSmall(join(folder, labels), MAX_LABELS_BYTES)) ?? '';
-  const declaration =
-    yaml === undefined ? derivedDeclaration(name) : await parseModelYaml(yaml, file, name, readLabels);
+  const declaration = declared ? readModelYaml(folder) : derivedDeclaration(name);
   const versions = await versionsOf(folder, found, declaration);
-  return { name, declaration, derived: yaml === undefined, versions };
+  return { name, declaration, derived: !declared, versions };
 }
 
 async function versionsOf(folder: string, found: string[], declaration: ModelDeclaration): Promise<StoredVersion[]> {
@@ -73,12 +68,3 @@ const isFile = (path: string): Promise<boolean> =>
     (found) => found.isFile(),
     () => false,
   );
-
-/** @returns undefined if there is no such file. @throws Error above the limit. */
-async function readSmall(path: string, maxBytes: number): Promise<string | undefined> {
-  const found = await stat(path).catch(() => undefined);
-  if (found === undefined || !found.isFile()) return undefined;
-  if (found.size > maxBytes)
-    throw new Error(`${path.split('/').at(-1)}: expected at most ${maxBytes} bytes, got ${found.size}`);
-  return readFile(path, 'utf8');
-}

@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { ConfigError, type Fault } from '@spillway/config/config-error';
+import { readYamlFile } from '@spillway/config/yaml-file';
 import { NAME_PATTERN } from '@spillway/contracts/names';
 import type { DataTypeName } from '@spillway/contracts/tensor';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import {
   DEFAULT_DEADLINE_MS,
@@ -158,22 +160,16 @@ const modelYaml = z.strictObject({
 type ModelYaml = z.infer<typeof modelYaml>;
 
 /**
- * @param file Its name as faults shall show it. @param folder Name of the model's folder.
- * @param readLabels Reads a file beside it, by name.
+ * Reads the declaration of a model. @param folder The model's folder; its last part is the model's name.
  * @throws ConfigError naming the file and every field that is wrong.
  */
-export async function parseModelYaml(
-  text: string,
-  file: string,
-  folder: string,
-  readLabels: (name: string) => Promise<string>,
-): Promise<ModelDeclaration> {
-  const checked = modelYaml.safeParse(parseYaml(text, file), { reportInput: true });
-  if (!checked.success) throw new ConfigError(file, checked.error.issues.map(toFault));
-  const yaml = checked.data;
-  const faults = crossChecks(yaml, folder);
+export function readModelYaml(folder: string): ModelDeclaration {
+  const model = basename(folder);
+  const file = `${model}/model.yaml`;
+  const yaml = readYamlFile(join(folder, 'model.yaml'), modelYaml, file);
+  const faults = crossChecks(yaml, model);
   if (faults.length > 0) throw new ConfigError(file, faults);
-  return toDeclaration(yaml, folder, await labelsOf(yaml, file, readLabels));
+  return toDeclaration(yaml, model, labelsOf(yaml, file, folder));
 }
 
 function crossChecks(yaml: ModelYaml, folder: string): Fault[] {
@@ -249,46 +245,18 @@ function toVersionPolicy(policy: ModelYaml['version_policy']): VersionPolicy {
   return { kind: 'all' };
 }
 
-async function labelsOf(
-  { postprocess: wanted }: ModelYaml,
-  file: string,
-  read: (name: string) => Promise<string>,
-): Promise<string[]> {
+function labelsOf({ postprocess: wanted }: ModelYaml, file: string, folder: string): string[] {
   if (wanted === undefined) return [];
   if (typeof wanted.labels !== 'string') return wanted.labels;
   const fault = (text: string, cause?: unknown) =>
     new ConfigError(file, [{ subject: 'postprocess.labels', text }], { cause });
   let content: unknown;
   try {
-    content = JSON.parse(await read(wanted.labels));
+    content = JSON.parse(readFileSync(join(folder, wanted.labels), 'utf8'));
   } catch (cause) {
     throw fault(`expected a JSON file "${wanted.labels}" beside it that can be read`, cause);
   }
   const checked = labels.safeParse(content);
   if (!checked.success) throw fault(`expected a list of texts in "${wanted.labels}"`);
   return checked.data;
-}
-
-function parseYaml(text: string, file: string): unknown {
-  try {
-    return parse(text, { maxAliasCount: 0 });
-  } catch (cause) {
-    const [first = 'not YAML'] = (cause as Error).message.split('\n');
-    throw new ConfigError(file, [{ subject: '', text: first }], { cause });
-  }
-}
-
-/** `input[0].data_type: expected one of …, got "FP32"`. */
-function toFault(issue: z.core.$ZodIssue): Fault {
-  const subject = issue.path
-    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
-    .join('')
-    .replace(/^\./, '');
-  if (issue.code === 'unrecognized_keys') {
-    return { subject, text: `unknown field ${issue.keys.map((key) => `"${key}"`).join(', ')}` };
-  }
-  const got = JSON.stringify(issue.input)?.slice(0, 80) ?? 'nothing';
-  if (issue.code === 'invalid_value')
-    return { subject, text: `expected one of ${issue.values.map(String).join(', ')}, got ${got}` };
-  return { subject, text: `${issue.message}${issue.message.includes('got') ? '' : `, got ${got}`}` };
 }

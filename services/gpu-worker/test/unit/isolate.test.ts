@@ -20,7 +20,10 @@ test('a run without a failure is one run', async () => {
   const { run, runs } = backend([]);
   const outcomes = await runIsolating(range(5), run);
   assert.deepEqual(runs, [5]);
-  assert.deepEqual(outcomes, range(5).map((item) => ({ item, answer: `answer ${item}` })));
+  assert.deepEqual(
+    outcomes,
+    range(5).map((item) => ({ item, answer: `answer ${item}` })),
+  );
 });
 
 test('one bad request among n fails alone, at the price of at most ⌈log₂ n⌉ + 1 further runs', async () => {
@@ -40,7 +43,10 @@ test('one bad request among n fails alone, at the price of at most ⌈log₂ n�
 test('several bad requests fail and all others are answered', async () => {
   const bad = [0, 7, 8, 31];
   const outcomes = await runIsolating(range(32), backend(bad).run);
-  assert.deepEqual(outcomes.filter((outcome) => 'fault' in outcome).map((outcome) => outcome.item), bad);
+  assert.deepEqual(
+    outcomes.filter((outcome) => 'fault' in outcome).map((outcome) => outcome.item),
+    bad,
+  );
 });
 
 test('all bad: each fails, and the search ends', async () => {

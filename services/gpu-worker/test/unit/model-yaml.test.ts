@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { parseModelYaml } from '../../src/adapters/model-yaml.ts';
+import { readModelYaml } from '../../src/adapters/model-yaml.ts';
+import { makeRepository } from '../support/fixtures.ts';
 
-const read = (text: string, labels = '["a", "b"]') => parseModelYaml(text, 'm/model.yaml', 'm', async () => labels);
+async function read(yaml: string, labels = '["a", "b"]') {
+  await using models = await makeRepository({ m: { yaml, files: { 'labels.json': labels } } });
+  return readModelYaml(join(models.dir, 'm'));
+}
 const faultOf = (text: string, labels?: string): Promise<string> =>
   read(text, labels).then(
     () => 'no fault',
@@ -51,7 +56,8 @@ test('an empty declaration has defaults, and a cache that is not enabled is none
 });
 
 test('a simulated model, and one that asks for it, get executors of their own', async () => {
-  const tensors = 'input: [{ name: x, data_type: TYPE_FP32, dims: [1] }]\noutput: [{ name: y, data_type: TYPE_FP32, dims: [1] }]';
+  const tensors =
+    'input: [{ name: x, data_type: TYPE_FP32, dims: [1] }]\noutput: [{ name: y, data_type: TYPE_FP32, dims: [1] }]';
   assert.equal((await read(`backend: simulated\n${tensors}`)).ownExecutor, true);
   assert.equal((await read('parameters: { own_executor: true }')).ownExecutor, true);
 });

@@ -13,12 +13,19 @@ test('initialisers that an old graph lists as inputs are not inputs', () => {
 
 test('external data is refused, also where it hides in the branch of a node', () => {
   for (const name of ['external-data', 'external-data-in-branch']) {
-    assert.match(refusal(scanOnnx(fixture(name))) ?? '', /expected all weights inside the file.*the first is "w"/, name);
+    assert.match(
+      refusal(scanOnnx(fixture(name))) ?? '',
+      /expected all weights inside the file.*the first is "w"/,
+      name,
+    );
   }
 });
 
 test('bfloat16 at the border is refused with the reason', () => {
-  assert.match(refusal(scanOnnx(fixture('bfloat16'))) ?? '', /input "x": .*got bfloat16; onnxruntime-node cannot exchange/);
+  assert.match(
+    refusal(scanOnnx(fixture('bfloat16'))) ?? '',
+    /input "x": .*got bfloat16; onnxruntime-node cannot exchange/,
+  );
 });
 
 test('every type of the protocol passes', () => {

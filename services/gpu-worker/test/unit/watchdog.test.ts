@@ -42,6 +42,9 @@ test('executors are judged apart, each by the limit of its own run', () => {
   watchdog.started('quick', 50);
   assert.equal(watchdog.dueInMs(), 50);
   clock.advance(60);
-  assert.deepEqual(watchdog.takeOverdue().map(({ executor }) => executor), ['quick']);
+  assert.deepEqual(
+    watchdog.takeOverdue().map(({ executor }) => executor),
+    ['quick'],
+  );
   assert.equal(watchdog.dueInMs(), 440);
 });

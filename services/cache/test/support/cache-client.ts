@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto';
+import type { CacheGet, CachePut, CacheRequest, CacheResponse, CacheResult } from '@spillway/contracts/messages';
+import { type DialledDuplex, dialDuplex } from '@spillway/rpc/duplex';
+import { CACHE_METHOD } from '../../src/adapters/grpc-server.ts';
+
+export type Put = { key: Uint8Array; value: Uint8Array; ttlMs?: number };
+
+/** A gateway's end of the stream: one look-up at a time, or many in one message. */
+export type CacheClient = AsyncDisposable & {
+  stream: DialledDuplex<CacheRequest>;
+  /** Ids of each message received so far. */
+  messages: number[][];
+  get(key: Uint8Array, traceparent?: string): Promise<CacheResult>;
+  /** One message; an answer for each key. */
+  access(keys: Uint8Array[], puts?: Put[]): Promise<CacheResult>[];
+  put(...puts: Put[]): void;
+};
+
+export const keyOf = (text: string): Uint8Array => createHash('sha256').update(text).digest();
+export const textOf = (result: CacheResult | undefined): string => Buffer.from(result?.value ?? []).toString();
+
+export async function dialCache(address: string): Promise<CacheClient> {
+  const waiting = new Map<number, (result: CacheResult) => void>();
+  const messages: number[][] = [];
+  let lastId = 0;
+  const up = Promise.withResolvers<void>();
+  const stream = dialDuplex<CacheResponse, CacheRequest>({
+    address,
+    method: CACHE_METHOD,
+    onUp: () => up.resolve(),
+    onMessage: ({ results }) => {
+      messages.push(results.map(({ id }) => id));
+      for (const result of results) {
+        waiting.get(result.id)?.(result);
+        waiting.delete(result.id);
+      }
+    },
+  });
+  await up.promise;
+  const send = (gets: CacheGet[], puts: CachePut[]) => {
+    if (!stream.send({ gets, puts })) throw new Error('the stream did not take the message');
+  };
+  const complete = (puts: Put[]): CachePut[] => puts.map((put) => ({ ttlMs: 60_000, ...put }));
+  const ask = (keys: Uint8Array[], puts: Put[], traceparent: string) => {
+    const gets = keys.map((key): CacheGet => {
+      lastId += 1;
+      return { id: lastId, key, traceparent };
+    });
+    const answers = gets.map(({ id }) => new Promise<CacheResult>((resolve) => waiting.set(id, resolve)));
+    send(gets, complete(puts));
+    return answers;
+  };
+  return {
+    stream,
+    messages,
+    access: (keys, puts = []) => ask(keys, puts, ''),
+    get: (key, traceparent = '') => ask([key], [], traceparent)[0]!,
+    put: (...puts) => send([], complete(puts)),
+    [Symbol.asyncDispose]: () => stream.close(),
+  };
+}

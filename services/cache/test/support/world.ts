@@ -1,0 +1,74 @@
+import { startNatsServer, type TestServer } from '@spillway/testing/nats-server';
+import { startRedisServer } from '@spillway/testing/redis-server';
+import { Redis } from 'ioredis';
+import { cacheConfig } from '../../src/config.ts';
+import { type CacheService, startCache } from '../../src/service.ts';
+
+export type World = AsyncDisposable & {
+  nats: TestServer;
+  redis: TestServer;
+  /** A client of the test's own. */
+  redisClient: Redis;
+  service: CacheService;
+  address: string;
+  /** Another instance on the same NATS and Redis. */
+  another(overrides?: Record<string, string>): Promise<CacheService>;
+  /** The sum of a metric's series whose line contains all of `labels`. */
+  metric(name: string, ...labels: string[]): Promise<number>;
+  /** Read events of Redis' sockets, and MGETs it ran. */
+  redisCounts(): Promise<{ reads: number; mget: number }>;
+};
+
+/** The service in this process, with a real NATS and Redis of its own. */
+export async function startWorld(overrides: Record<string, string> = {}): Promise<World> {
+  await using opening = new AsyncDisposableStack();
+  const nats = opening.use(await startNatsServer());
+  const redis = opening.use(await startRedisServer());
+  const redisClient = new Redis(redis.url, { lazyConnect: true });
+  redisClient.on('error', () => undefined); // tests kill the server
+  opening.defer(() => redisClient.disconnect());
+  await redisClient.connect();
+  const another = (more: Record<string, string> = {}) =>
+    startCache(
+      cacheConfig.load({
+        NATS_URL: nats.url,
+        REDIS_URL: redis.url,
+        LOG_LEVEL: 'silent',
+        CACHE_GRPC_PORT: '0',
+        CACHE_HEALTH_PORT: '0',
+        ...more,
+      }),
+    );
+  const service = opening.use(await another(overrides));
+  const open = opening.move();
+  return {
+    nats,
+    redis,
+    redisClient,
+    service,
+    address: `127.0.0.1:${service.ports.grpc}`,
+    another,
+    metric: async (name, ...labels) => {
+      const page = await (await fetch(`http://127.0.0.1:${service.ports.health}/metrics`)).text();
+      return page
+        .split('\n')
+        .filter((line) => line.startsWith(`${name}{`) && labels.every((label) => line.includes(label)))
+        .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+    },
+    redisCounts: async () => {
+      const info = await redisClient.info('everything');
+      const number = (pattern: RegExp) => Number(pattern.exec(info)?.[1] ?? 0);
+      return { reads: number(/total_reads_processed:(\d+)/), mget: number(/cmdstat_mget:calls=(\d+)/) };
+    },
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  };
+}
+
+/** Polls every 10 ms. @throws Error when it does not hold in time. */
+export async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs = 3_000): Promise<void> {
+  const endMs = performance.now() + withinMs;
+  while (!(await holds())) {
+    if (performance.now() > endMs) throw new Error(`not within ${withinMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}

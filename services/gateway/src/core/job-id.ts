@@ -1,0 +1,35 @@
+import { hash } from 'node:crypto';
+import { isName } from '@spillway/contracts/names';
+
+/** RFC 4648 in lower case: publishers can compute the id with what their language has. */
+const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
+const HASH_BYTES = 20; // 160 bits: 32 characters, without padding
+
+function base32(bytes: Uint8Array): string {
+  let text = '';
+  let value = 0;
+  let bits = 0;
+  for (const byte of bytes) {
+    value = (value << 8) | byte;
+    for (bits += 8; bits >= 5; bits -= 5) text += BASE32[(value >>> (bits - 5)) & 31];
+    value &= (1 << bits) - 1;
+  }
+  return text;
+}
+
+/**
+ * The id of the job that an event becomes, the same at every delivery: what the publisher asked for, if it passes the allowlist;
+ * else base32 of the first 20 bytes of SHA-256(tenant, line feed, `Nats-Msg-Id`), so that a publisher who repeats itself gets one
+ * job; else the event's place in its stream.
+ */
+export function jobIdOf(event: {
+  tenant: string;
+  asked: string | undefined;
+  msgId: string | undefined;
+  streamSeq: number;
+}): string {
+  const { tenant, asked, msgId, streamSeq } = event;
+  if (asked !== undefined && isName(asked)) return asked;
+  if (msgId === undefined) return `e-${streamSeq}`;
+  return base32(hash('sha256', `${tenant}\n${msgId}`, 'buffer').subarray(0, HASH_BYTES));
+}
