@@ -106,7 +106,7 @@ async function untilServed({ say }: Context, state: MeshState, key: string, abor
   for (const { ports } of gateways) {
     using door = new Door(`http://127.0.0.1:${ports['http']}`, key, 1);
     for (;;) {
-      const served = await door.readyModels().catch(() => []);
+      const served = await door.readyModels().catch((): string[] => []);
       const missing = wanted.filter((name) => !served.includes(name));
       if (missing.length === 0 || aborted.aborted) break;
       if (performance.now() - sinceMs > SERVED_WITHIN_MS) {

@@ -14,6 +14,7 @@ import { cacheClient } from './adapters/cache-client.ts';
 import { cancelPublisher } from './adapters/cancel-publisher.ts';
 import { startDeadlineTimer } from './adapters/deadline-timer.ts';
 import type { DoorContext } from './adapters/door-context.ts';
+import { EventsDoor } from './adapters/events-door.ts';
 import { featureClient } from './adapters/feature-client.ts';
 import { framePublisher } from './adapters/frame-publisher.ts';
 import { openHttpDoor } from './adapters/http-door.ts';
@@ -21,7 +22,7 @@ import { loadKeys } from './adapters/key-store.ts';
 import { watchModels } from './adapters/model-catalogue.ts';
 import type { GatewayConfig } from './config.ts';
 import { Pipeline } from './core/pipeline.ts';
-import { observeRequests } from './telemetry.ts';
+import { observeEvents, observeRequests } from './telemetry.ts';
 
 const away = (): SpillwayError =>
   new SpillwayError('UNAVAILABLE', 'the message bus is away', { reason: 'bus', retryAfterMs: 1_000 });
@@ -126,6 +127,8 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
       maxRequestsPerSocket: config.maxRequestsPerSocket,
     }),
   );
+  const eventsObserver = observeEvents({ log, metrics });
+  const events = opening.use(new EventsDoor(context, { bus, epochMs: wallClock.epochMs, observer: eventsObserver }));
   const lease = keepLease(bus, () => ({
     service: 'gateway',
     instance: config.instance,
@@ -140,7 +143,8 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
   const drain = async (timeoutMs: number): Promise<void> => {
     state.set('draining');
     await delay(Math.min(NOTICE_MS, timeoutMs));
-    await http.drain(Math.max(0, timeoutMs - NOTICE_MS)); // finishes what is in flight, accepts nothing new
+    const leftMs = Math.max(0, timeoutMs - NOTICE_MS);
+    await Promise.all([http.drain(leftMs), events.drain(leftMs)]); // finishes what is in flight, accepts nothing new
     pipeline.refuse(draining());
     pipeline.failAll(draining());
   };

@@ -3,7 +3,7 @@ import type { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Clock } from '@spillway/lifecycle/clock';
 import type { Logger } from '@spillway/telemetry/logger';
 import { type BoundHistogram, counterOf, histogramOf, type Metrics } from '@spillway/telemetry/metrics';
-import { ATTRIBUTES, METRICS, SPANS } from '@spillway/telemetry/names';
+import { ATTRIBUTES, METRICS, type MetricSpec, prometheusName, SPANS } from '@spillway/telemetry/names';
 import { parseTraceparent } from '@spillway/telemetry/propagation';
 import { TraceSampler } from '@spillway/telemetry/sampler';
 import { childTraceparent, recordSpan } from '@spillway/telemetry/spans';
@@ -29,6 +29,34 @@ export type RequestObserver = {
   /** Metrics always; a span if sampled or failed; a line in the log if sampled or failed (debug: always). */
   end(ending: Ending): void;
 };
+
+export type EventsObserver = {
+  /** An event was handed back, to be tried again. */
+  delayed(error: SpillwayError): void;
+};
+
+/** Metrics that only this service has. */
+const EVENTS_DELAYED: MetricSpec<'code' | 'reason'> = {
+  kind: 'counter',
+  otelName: 'spillway.events.delayed',
+  name: prometheusName('spillway.events.delayed', 'requests', 'counter'),
+  unit: 'requests',
+  help: 'Events that were handed back to be tried again, by what kept them from becoming a job',
+  labels: ['code', 'reason'],
+  buckets: [],
+};
+
+export function observeEvents({ log, metrics }: { log: Logger; metrics: Metrics }): EventsObserver {
+  const counter = counterOf(metrics, EVENTS_DELAYED);
+  return {
+    delayed: (error) => {
+      const { code, reason = 'none' } = error;
+      counter.inc({ code, reason });
+      if (code === 'INTERNAL') log.error({ code, err: error }, 'event delayed');
+      else log.debug({ code, reason, detail: error.message }, 'event delayed');
+    },
+  };
+}
 
 /** A failure that nobody sampled still gets one span; a flood of failures must not become a flood of spans. */
 const FAILURES_PER_SECOND = 20;

@@ -1,7 +1,7 @@
 import { integerOption, parseCommand } from '../args.ts';
 import { CliError, type Context } from '../context.ts';
 import { type DriveResult, drive, mean, quantile } from '../demo/drive.ts';
-import { readCases } from '../demo/expected.ts';
+import { type ExpectedCase, readCases } from '../demo/expected.ts';
 import { readDevKey } from '../dev-key.ts';
 import { Door } from '../door.ts';
 import { type Mesh, modelsIn, startMesh } from '../mesh.ts';
@@ -15,6 +15,8 @@ const ONE_EACH = { gateway: 1, cache: 1, 'feature-service': 1, batcher: 1, 'gpu-
 
 /** Enough to fill batches; more connections only show the client's own cost on a small machine. */
 const TRAFFIC = { connections: 32, total: 3_000, forMs: 2_000 };
+/** Rows of one request in the crowd: one that fills a batch alone says nothing about batching. */
+const MOST_ROWS = 8;
 
 export async function run(context: Context, argv: string[]): Promise<number> {
   const { values } = parseCommand('demo', argv, OPTIONS);
@@ -69,7 +71,7 @@ async function show(context: Context, state: MeshState, key: string | undefined)
   }
   context.say(`the same over ${TRAFFIC.connections} connections, up to ${TRAFFIC.forMs / 1000} s for each model`);
   const crowd: DriveResult[] = [];
-  for (const { name, cases } of models) crowd.push(await drive(door, name, cases, TRAFFIC));
+  for (const { name, cases } of models) crowd.push(await drive(door, name, cases.filter(isSmall), TRAFFIC));
 
   context.print('');
   context.print('Answers against the committed ones of plain ONNX Runtime (within 1e-5, texts equal)');
@@ -82,14 +84,22 @@ async function show(context: Context, state: MeshState, key: string | undefined)
   for (const line of table(head, crowd.map(crowdRow))) context.print(`  ${line}`);
   await showTrace(context, single);
 
-  const faults = [...single, ...crowd].flatMap(({ model, faults }) => faults.map((fault) => `${model}: ${fault}`));
-  for (const fault of faults) context.say(`wrong: ${fault}`);
-  const sent = [...single, ...crowd].reduce((sum, { sent }) => sum + sent, 0);
-  const right = [...single, ...crowd].reduce((sum, result) => sum + result.right, 0);
+  const all = [...single, ...crowd];
+  for (const { model, faults } of all) for (const fault of faults) context.say(`wrong: ${model}: ${fault}`);
+  const [sent, right] = [sum(all, 'sent'), sum(all, 'right')];
+  // Under the crowd a small machine may be late with features; what the mesh marked as degraded is no wrong answer. One by one
+  // there is no excuse.
+  const degraded = sum(crowd, 'degraded');
   context.print('');
-  context.print(`${right} of ${sent} answers right`);
-  return right === sent ? 0 : 1;
+  context.print(`${right} of ${sent} answers right${degraded > 0 ? `, ${degraded} marked as degraded` : ''}`);
+  return right + degraded === sent ? 0 : 1;
 }
+
+const isSmall = ({ inputs }: ExpectedCase): boolean =>
+  Object.values(inputs).every(({ shape: [rows = 1] }) => rows <= MOST_ROWS);
+
+const sum = (results: DriveResult[], of: 'sent' | 'right' | 'degraded'): number =>
+  results.reduce((total, result) => total + result[of], 0);
 
 const singleRow = (result: DriveResult): string[] => [
   result.model,

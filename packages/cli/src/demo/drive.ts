@@ -12,7 +12,7 @@ export type DriveResult = {
   cacheHits: number;
   /** Sizes of the batches that the answers came in; cache hits have none. */
   batchSizes: number[];
-  /** Answers that the mesh itself marked as less than full, as features that did not come in time. */
+  /** Answers that differ, but that the mesh itself marked as less than full: features that did not come in time. */
   degraded: number;
   faults: string[]; // the first few
   /** A request that was traced, if any. */
@@ -57,9 +57,9 @@ async function one(door: Door, model: string, expected: ExpectedCase, result: Dr
       ? compare(expected, (answer.body as { outputs: JsonTensor[] }).outputs)
       : { wrong: errorText(answer), largestDifference: 0 };
   const degraded = answer.headers[HEADERS.degraded];
-  if (degraded) result.degraded += 1;
   if (wrong !== undefined) {
-    if (result.faults.length < FAULTS_KEPT) result.faults.push(degraded ? `${wrong} (degraded: ${degraded})` : wrong);
+    if (answer.status === 200 && degraded) result.degraded += 1;
+    else if (result.faults.length < FAULTS_KEPT) result.faults.push(wrong);
     return;
   }
   result.right += 1;

@@ -1,7 +1,8 @@
 import type { Bus } from '@spillway/bus/bus';
-import { HEADERS } from '@spillway/contracts/headers';
+import { HEADERS, NATS_HEADERS } from '@spillway/contracts/headers';
 import { type ReplyFrame, replyFrameCodec } from '@spillway/contracts/messages';
 import { dlqSubject, resultSubject } from '@spillway/contracts/subjects';
+import { CATALOGUE } from '@spillway/errors/catalogue';
 import { isSpillwayError, type SpillwayError } from '@spillway/errors/spillway-error';
 import type { Work } from '../core/work.ts';
 
@@ -39,21 +40,25 @@ export function refuseRequests(bus: Bus, work: readonly Work[], error: SpillwayE
 export async function buryJob(bus: Bus, work: Work, error: SpillwayError): Promise<void> {
   const { item, frame } = work;
   const { code, message, reason = '' } = error;
-  if (item.job) {
-    const result = Buffer.from(JSON.stringify({ error: { code, message, reason } }));
-    const headers = { [HEADERS.error]: code, [HEADERS.reason]: reason };
-    await bus
-      .publishToStream(resultSubject(item.job.tenant, item.job.job), result, { headers })
-      .catch((thrown: unknown) => {
-        if (!isSpillwayError(thrown) || thrown.code !== 'CONFLICT') throw thrown; // it has a result: the first writer won
-      });
-  }
-  await bus.publishToStream(dlqSubject(reason || 'failed'), frame.message.payload, {
+  const { tenant = '', job = '', originSubject = '' } = item.job ?? {};
+  const name = `${tenant}.${job}`;
+  const result = Buffer.from(JSON.stringify({ error: { code, message, reason } }));
+  const headers = {
+    [NATS_HEADERS.serviceError]: message,
+    [NATS_HEADERS.serviceErrorCode]: String(CATALOGUE[code].http),
+  };
+  await bus.publishToStream(resultSubject(tenant, job), result, { headers, msgId: name }).catch((thrown: unknown) => {
+    if (!isSpillwayError(thrown) || thrown.code !== 'CONFLICT') throw thrown; // it has a result: the first writer won
+  });
+  await bus.publishToStream(dlqSubject(code), frame.message.payload, {
     headers: {
-      [HEADERS.originSubject]: item.job?.originSubject ?? '',
-      [HEADERS.deliveries]: String(frame.message.deliveries),
       [HEADERS.error]: code,
+      [HEADERS.reason]: reason,
+      [HEADERS.originSubject]: originSubject,
+      [HEADERS.job]: job,
+      [HEADERS.deliveries]: String(frame.message.deliveries),
     },
+    msgId: `dlq.${name}`,
   });
   frame.message.term();
 }

@@ -52,7 +52,7 @@ export class WorkIntake {
     if (open === undefined) {
       if (!serving || queues === undefined || !isModel(model)) return;
       open = this.#start(model);
-    } else if (dispatcher.credits.slotsOf(model).every((slot) => slot.leaving) || !isModel(model)) {
+    } else if (!dispatcher.credits.hasHome(model) || !isModel(model)) {
       this.#close(model, open);
       return;
     }

@@ -22,6 +22,8 @@ export type Slot = {
   inFlightMs: number;
   /** When the running batch began, as far as this side can tell. */
   runningSinceMs: number;
+  /** It has asked for a batch on this stream: this batcher is (or was) its home. */
+  asked: boolean;
   leaving: boolean;
 };
 
@@ -53,6 +55,7 @@ export class Credits {
       inFlight: 0,
       inFlightMs: 0,
       runningSinceMs: 0,
+      asked: false,
       leaving: false,
     };
     const slots = this.#byModel.get(served.model);
@@ -65,6 +68,7 @@ export class Credits {
   grant(worker: string, model: string, batches: number): boolean {
     const slot = this.#find(worker, model);
     if (slot === undefined || slot.leaving) return false;
+    slot.asked = true;
     slot.free = Math.min(MOST_CREDITS, slot.free + batches);
     return true;
   }
@@ -103,9 +107,14 @@ export class Credits {
     return slots.filter((slot) => slot.free > 0).sort((a, b) => b.free - a.free || a.inFlightMs - b.inFlightMs);
   }
 
+  /** False: whoever takes batches of this model has said goodbye, or never asked for one: none will follow. */
+  hasHome(model: string): boolean {
+    return this.slotsOf(model).some((slot) => slot.asked && !slot.leaving);
+  }
+
   /** True: somebody takes batches of this model here. A worker that keeps this batcher as its second only says hello. */
   serving(model: string): boolean {
-    return this.slotsOf(model).some((slot) => slot.free > 0 || slot.inFlight > 0);
+    return this.slotsOf(model).some((slot) => !slot.leaving && (slot.free > 0 || slot.inFlight > 0));
   }
 
   sent(slot: Slot, predictedMs: number): void {

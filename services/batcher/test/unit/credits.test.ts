@@ -27,6 +27,17 @@ test('a worker that only says hello does not make its models served here', () =>
   assert.equal(credits.serving('m'), false);
 });
 
+test('a worker that said goodbye, or never asked, is nobody to pull for', () => {
+  const credits = new Credits(new ManualClock());
+  credits.join('warm', served('m'));
+  credits.join('home', served('m'));
+  assert.equal(credits.hasHome('m'), false);
+  credits.grant('home', 'm', 1);
+  assert.equal(credits.hasHome('m'), true);
+  credits.stop('home');
+  assert.deepEqual([credits.hasHome('m'), credits.serving('m')], [false, false]);
+});
+
 test('a second batch of an instance begins when the first is expected to end', () => {
   const clock = new ManualClock();
   const credits = new Credits(clock);

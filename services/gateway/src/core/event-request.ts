@@ -5,7 +5,7 @@ import { parseEventsSubject } from '@spillway/contracts/subjects';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { jobIdOf } from './job-id.ts';
 import { readInferCall } from './oip-infer.ts';
-import type { InferRequest } from './request.ts';
+import type { InferRequest, Receipt } from './request.ts';
 import { lowerByPriority, readHeaderLength, readMetadata, smallerBudget } from './request-metadata.ts';
 
 /** A message of the events stream, as far as it matters here. */
@@ -49,7 +49,7 @@ export type EventRules = {
   maxPrepareMs: number;
 };
 /** `deadlineMs` is the job's, on the gateway's monotonic clock; Infinity: it may take as long as it takes. */
-export type EventRequest = { request: InferRequest; deadlineMs: number };
+export type EventRequest = { address: JobAddress; request: InferRequest; deadlineMs: number };
 
 const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
 
@@ -72,7 +72,8 @@ function refuseCloudEvents(event: EventMessage): void {
  */
 export function readEvent(event: EventMessage, call: EventCall, rules: EventRules): EventRequest {
   const target = parseEventsSubject(event.subject);
-  if (target === undefined) {
+  const address = addressOf(event);
+  if (target === undefined || address === undefined) {
     throw bad('subject: expected spillway.v1.events.<tenant>.infer.<model>, names of letters, digits, "_" and "-"');
   }
   const { payload } = event;
@@ -103,8 +104,23 @@ export function readEvent(event: EventMessage, call: EventCall, rules: EventRule
     noStore: true,
     traceparent: call.traceparent,
   };
-  return { request, deadlineMs: call.startMs + leftMs };
+  return { address, request, deadlineMs: call.startMs + leftMs };
 }
+
+/** How an event ends that has become a job: its answer, and what is known of it, is the worker's to store. */
+export const ticket = (version: string): Receipt => ({
+  rung: 'ticket',
+  cache: 'bypass',
+  version,
+  variant: '',
+  queueMs: 0,
+  runMs: 0,
+  batchId: '',
+  batchRows: 0,
+  closedBy: '',
+  worker: '',
+  degraded: '',
+});
 
 export const expired = (): SpillwayError =>
   new SpillwayError('DEADLINE_EXCEEDED', 'the deadline of the event ended before it could become a job', {

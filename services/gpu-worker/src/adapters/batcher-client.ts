@@ -127,12 +127,12 @@ export class BatcherClient {
 
   #chosen: { home: string | undefined; warm: string | undefined } = { home: undefined, warm: undefined };
 
-  /** Gives the credits to the home of the leases if it is up, else to the warm one if that is. */
+  /** Gives the credits to the home that the leases name, unless its stream has failed and the warm one's is up. */
   #settle(home: string | undefined, warm: string | undefined): void {
     this.#chosen = { home, warm };
     const first = home === undefined ? undefined : this.#links.get(home);
     const second = warm === undefined ? undefined : this.#links.get(warm);
-    const next = first?.up || !second?.up ? first : second;
+    const next = second?.up && (first === undefined || first.failed) ? second : first;
     const last = this.#home;
     if (next === last) return;
     this.#home = next;

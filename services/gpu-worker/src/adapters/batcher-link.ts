@@ -47,6 +47,7 @@ export class BatcherLink {
   readonly address: string;
   readonly #stream: DialledDuplex<WorkerMessage>;
   #held = 0;
+  #failed = false;
   #retiring: PromiseWithResolvers<void> | undefined;
   #closed = false;
 
@@ -58,11 +59,13 @@ export class BatcherLink {
       method: METHOD,
       backoff: BACKOFF,
       onUp: () => {
+        this.#failed = false;
         this.#stream.send({ hello: hello() });
         events.onUp(this);
       },
       onDown: (reason) => {
         if (this.#closed) return;
+        this.#failed = true;
         events.onDown(this, reason);
         if (this.#retiring !== undefined) this.#close(); // nobody is left to hear of what it holds
       },
@@ -79,8 +82,9 @@ export class BatcherLink {
     return this.#stream.up;
   }
 
-  get retiring(): boolean {
-    return this.#retiring !== undefined;
+  /** It broke, or could not be made; a first attempt that is under way has not failed. */
+  get failed(): boolean {
+    return this.#failed;
   }
 
   /** False: the stream is down or stuck; the credits were not sent. */

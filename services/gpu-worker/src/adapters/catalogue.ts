@@ -55,20 +55,25 @@ export class Catalogue {
   }
 
   get names(): string[] {
-    return [...this.#served.keys()];
+    return this.#entries().map(({ declaration }) => declaration.name);
   }
 
   served(): ServedModel[] {
-    return [...this.#served.values()].map(toServedModel);
+    return this.#entries().map(toServedModel);
   }
 
   records(): ModelRecord[] {
-    return [...this.#served.values()].map(toModelRecord);
+    return this.#entries().map(toModelRecord);
   }
 
   /** For the lease: what can be asked of this worker. */
   leaseModels(): NonNullable<Lease['models']> {
     return this.served().map(({ model, versions }) => ({ model, versions }));
+  }
+
+  /** By name: executors load side by side, in no order. */
+  #entries(): ServedEntry[] {
+    return [...this.#served.values()].sort((a, b) => (a.declaration.name < b.declaration.name ? -1 : 1));
   }
 
   #has(model: string, version: string): boolean {
