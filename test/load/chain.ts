@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { REPO } from '@spillway/testing/find-binary';
 import { startLoadClient } from './client/load-client.ts';
-import { cpuOf, withChildren } from './cpu.ts';
+import { cpuOf, residentOf, withChildren } from './cpu.ts';
 import { type Line, type Run, ratio, summarize, table } from './report.ts';
-import { MLP, startTargets, TARGETS, type Target, type TargetName } from './targets.ts';
+import { MLP, ON_MESH, startTargets, TARGETS, type Target, type TargetName } from './targets.ts';
 
 const HELP = `The whole chain beside bare servers, in one run: model mlp, distinct inputs, every answer checked.
 
@@ -70,7 +70,16 @@ function readOptions() {
 
 type Options = ReturnType<typeof readOptions>;
 
-async function measure(options: Options): Promise<Run[]> {
+/** Resident memory of Spillway's processes after the load, in MiB. */
+const memoryOf = (target: Target | undefined): string => {
+  if (target === undefined) return '';
+  const resident = Object.entries(residentOf(withChildren(target.pids)));
+  const sum = resident.reduce((total, [, mib]) => total + mib, 0);
+  const parts = resident.map(([name, mib]) => `${name} ${mib.toFixed(0)}`);
+  return `Resident after the load, MiB: ${parts.join(', ')}; ${sum.toFixed(0)} in all (without Redis).`;
+};
+
+async function measure(options: Options): Promise<{ runs: Run[]; memory: string }> {
   const runs: Run[] = [];
   await using client = await startLoadClient(options.inputs, MLP);
   await using started = await startTargets(options.only, say);
@@ -95,7 +104,7 @@ async function measure(options: Options): Promise<Run[]> {
       for (const target of started.targets) await one(target, connections, round);
     }
   }
-  return runs;
+  return { runs, memory: memoryOf(started.targets.find(({ name }) => ON_MESH.includes(name))) };
 }
 
 function commit(): string {
@@ -121,7 +130,7 @@ function conclusions(lines: readonly Line[]): string {
 }
 
 function writeDocument(text: string): void {
-  const page = readFileSync(DOCUMENT, 'utf8');
+  const page = existsSync(DOCUMENT) ? readFileSync(DOCUMENT, 'utf8') : `# Benchmarks\n\n${BEGIN}\n${END}\n`;
   const [from, to] = [page.indexOf(BEGIN), page.indexOf(END)];
   if (from === -1 || to === -1) throw new Error(`${DOCUMENT}: expected the lines "${BEGIN}" and "${END}"`);
   writeFileSync(DOCUMENT, `${page.slice(0, from)}${BEGIN}\n${text}\n${page.slice(to)}`);
@@ -131,12 +140,12 @@ const options = readOptions();
 if (options.help) {
   console.log(HELP);
 } else {
-  const runs = await measure(options);
+  const { runs, memory } = await measure(options);
   const lines = summarize(runs);
-  const text = `${describe(options)}\n\n${table(lines)}\n\n${conclusions(lines)}`.trimEnd();
+  const text = `${describe(options)}\n\n${table(lines)}\n\n${conclusions(lines)}\n\n${memory}`.trimEnd();
   console.log(text);
   if (options.json !== '')
-    writeFileSync(options.json, JSON.stringify({ about: describe(options), lines, runs }, null, 1));
+    writeFileSync(options.json, JSON.stringify({ about: describe(options), lines, memory, runs }, null, 1));
   if (options.write) writeDocument(text);
   const wrong = lines.reduce((sum, line) => sum + line.wrong, 0);
   if (wrong > 0) {

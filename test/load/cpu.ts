@@ -15,13 +15,12 @@ function stat(pid: number): string[] | undefined {
 const parentOf = (pid: number): number => Number(stat(pid)?.[1] ?? 0);
 
 /** CPU seconds that a process has used, user and system, all its threads. */
-export function cpuSeconds(pid: number): number {
+function cpuSeconds(pid: number): number {
   const fields = stat(pid);
   return fields === undefined ? 0 : (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
-/** Resident memory in MiB. */
-export function residentMib(pid: number): number {
+function residentMib(pid: number): number {
   const fields = stat(pid);
   return fields === undefined ? 0 : (Number(fields[21]) * 4_096) / 2 ** 20;
 }
@@ -43,8 +42,11 @@ export function withChildren(pids: Readonly<Record<string, number>>): Record<str
   return all;
 }
 
+const sumBy = (pids: Record<string, number[]>, of: (pid: number) => number): Record<string, number> =>
+  Object.fromEntries(Object.entries(pids).map(([name, list]) => [name, list.reduce((sum, pid) => sum + of(pid), 0)]));
+
 /** CPU seconds by name. */
-export const cpuOf = (pids: Record<string, number[]>): Record<string, number> =>
-  Object.fromEntries(
-    Object.entries(pids).map(([name, list]) => [name, list.reduce((sum, p) => sum + cpuSeconds(p), 0)]),
-  );
+export const cpuOf = (pids: Record<string, number[]>): Record<string, number> => sumBy(pids, cpuSeconds);
+
+/** Resident memory in MiB by name; pages that processes share count in each. */
+export const residentOf = (pids: Record<string, number[]>): Record<string, number> => sumBy(pids, residentMib);

@@ -100,7 +100,7 @@ const COLUMNS = [
 ];
 
 function cells(line: Line, lines: readonly Line[]): string[] {
-  const isGrpc = line.target === 'echo' || line.target === 'grpc';
+  const isGrpc = line.target === 'echo' || line.target === 'grpc' || line.target === 'stream';
   const against = (to: TargetName): string => times(ratio(lines, line.connections, line.target, to));
   const cpu = Object.entries(line.cpuUs)
     .filter(([, us]) => us >= 0.05)

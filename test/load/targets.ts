@@ -18,8 +18,12 @@ export const TARGETS = {
   mesh: 'Spillway, HTTP JSON',
   echo: 'bare grpc-js echo',
   grpc: 'Spillway, gRPC unary',
+  stream: 'Spillway, ModelStreamInfer',
 } as const;
 export type TargetName = keyof typeof TARGETS;
+
+/** Of these Spillway is the server. */
+export const ON_MESH: readonly TargetName[] = ['mesh', 'grpc', 'stream'];
 
 export type LoadShape = { connections: number; seconds: number; warmUpSeconds: number };
 export type Target = AsyncDisposable & {
@@ -39,12 +43,17 @@ const http = (port: number, shape: LoadShape, headers: Record<string, string> = 
   headers,
   ...shape,
 });
-const unary = (address: string, shape: LoadShape, echo: boolean, metadata: Record<string, string> = {}): LoadJob => ({
+const overGrpc = (
+  address: string,
+  shape: LoadShape,
+  mode: 'unary' | 'echo' | 'stream',
+  metadata: Record<string, string> = {},
+): LoadJob => ({
   kind: 'grpc',
   address,
   channels: Math.min(GRPC_CHANNELS, shape.connections),
   metadata,
-  echo,
+  mode,
   ...shape,
 });
 
@@ -67,7 +76,7 @@ async function startEcho(): Promise<Target> {
   return {
     name: 'echo',
     pids: { server: server.pid },
-    job: (shape) => unary(`127.0.0.1:${port}`, shape, true),
+    job: (shape) => overGrpc(`127.0.0.1:${port}`, shape, 'echo'),
     [Symbol.asyncDispose]: () => server.stop(1_000),
   };
 }
@@ -92,16 +101,15 @@ function meshTargets(mesh: Mesh, names: readonly TargetName[]): Target[] {
   for (const instance of mesh.instances) pids[instance.name.replace(/-1$/, '')] = instance.pid;
   const authorization = `Bearer ${mesh.keys.standard}`;
   const port = Number(mesh.url.split(':').at(-1));
-  const both: Target[] = [
-    { name: 'mesh', pids, job: (shape) => http(port, shape, { authorization }), [Symbol.asyncDispose]: nothing },
-    {
-      name: 'grpc',
-      pids,
-      job: (shape) => unary(mesh.grpc, shape, false, { authorization }),
-      [Symbol.asyncDispose]: nothing,
-    },
-  ];
-  return both.filter((target) => names.includes(target.name));
+  const jobs: Partial<Record<TargetName, Target['job']>> = {
+    mesh: (shape) => http(port, shape, { authorization }),
+    grpc: (shape) => overGrpc(mesh.grpc, shape, 'unary', { authorization }),
+    stream: (shape) => overGrpc(mesh.grpc, shape, 'stream', { authorization }),
+  };
+  return names.flatMap((name) => {
+    const job = jobs[name];
+    return job ? [{ name, pids, job, [Symbol.asyncDispose]: nothing }] : [];
+  });
 }
 
 /** Starts what the names need, in the order of `TARGETS`. */
@@ -116,7 +124,7 @@ export async function startTargets(names: readonly TargetName[], say: (text: str
     say(`starting ${TARGETS[name]}`);
     await add(name === 'path' ? startPath() : name === 'echo' ? startEcho() : startServer(name));
   }
-  if (names.includes('mesh') || names.includes('grpc')) {
+  if (names.some((name) => ON_MESH.includes(name))) {
     say('starting Spillway');
     const mesh = opening.use(await startLoadMesh());
     targets.push(...meshTargets(mesh, names));

@@ -34,8 +34,9 @@ test('subjects are built in contracts, never written as literals', () => {
 
 test('there are no enums, namespaces or default exports', () => {
   const forbidden = /^\s*(export\s+)?(const\s+)?enum\s|^\s*(export\s+)?namespace\s|^export default /m;
+  const loadedByNode = 'packages/cli/src/test-reporter.ts'; // node:test takes a reporter's default export
   assert.deepEqual(
-    inSrc.filter((file) => forbidden.test(readSource(file))),
+    inSrc.filter((file) => file !== loadedByNode && forbidden.test(readSource(file))),
     [],
   );
 });

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { installFromApt } from './apt.ts';
+import { PrivateApt } from './apt-get.ts';
 import { CliError, type Context } from './context.ts';
 
 /** Absolute paths of programs that were seen to run. */
@@ -43,9 +44,10 @@ type Looking = Pick<Context, 'env' | 'toolsDir' | 'say'>;
  */
 export async function ensureServers(context: Looking, unneeded: readonly string[] = []): Promise<Servers> {
   const paths: Record<string, string> = {};
+  using apt = new PrivateApt(context);
   for (const program of PROGRAMS) {
     if (unneeded.includes(program.name)) continue;
-    paths[program.name] = findProgram(context, program) ?? (await install(context, program));
+    paths[program.name] = findProgram(context, program) ?? (await install(context, apt, program));
   }
   return { nats: paths['nats-server'] ?? '', redis: paths['redis-server'] ?? '' };
 }
@@ -93,8 +95,8 @@ export function readVersion(text: string): [number, number] | undefined {
 export const isAtLeast = ([major, minor]: [number, number], [leastMajor, leastMinor]: [number, number]): boolean =>
   major > leastMajor || (major === leastMajor && minor >= leastMinor);
 
-async function install(context: Looking, program: ServerProgram): Promise<string> {
-  const failed = await installFromApt(context, program);
+async function install(context: Looking, apt: PrivateApt, program: ServerProgram): Promise<string> {
+  const failed = await installFromApt(context, apt, program);
   const path = findProgram(context, program);
   if (path !== undefined) return path;
   const install = `apt-get update && apt-get install -y --no-install-recommends ${program.name}`;

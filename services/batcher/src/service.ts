@@ -17,7 +17,7 @@ import { DispatchLoop } from './adapters/dispatch-loop.ts';
 import { FrameReader } from './adapters/frame-reader.ts';
 import { listenToHeartbeats } from './adapters/heartbeats.ts';
 import { watchModels } from './adapters/model-catalogue.ts';
-import { buryJob, refuseRequests } from './adapters/refusals.ts';
+import { buryJob, refuseRequests, reissueJob } from './adapters/refusals.ts';
 import { WorkIntake } from './adapters/work-intake.ts';
 import { WorkerServer } from './adapters/worker-server.ts';
 import { type BatcherConfig, batcherConfig } from './config.ts';
@@ -177,11 +177,14 @@ export async function startBatcher(config: BatcherConfig): Promise<Batcher> {
     const waiting = () => models.some(([, queues]) => !queues.requests.empty || !queues.jobs.empty);
     await until(() => !waiting(), Math.min(FLUSH_MS, leftMs() / 2));
     for (const [model] of models) dispatcher.handBack(model, 'all');
+    const stranded = models.flatMap(([model]) => dispatcher.takeStrandedJobs(model));
+    const reissued = Promise.allSettled(stranded.map((work) => reissueJob(bus, work)));
     workers.sendDrain();
     await until(() => dispatcher.inFlight.size === 0, leftMs());
     if (dispatcher.inFlight.size > 0 || waiting()) {
       log.warn({ batches: dispatcher.inFlight.size }, 'batches or requests were abandoned');
     }
+    await reissued;
     workers.closeAll();
     await grpc.drain(Math.min(1_000, leftMs()));
   };

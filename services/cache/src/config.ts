@@ -32,7 +32,6 @@ export const cacheConfig = defineConfig({
     redisUrl: env.url('REDIS_URL', {
       default: 'redis://127.0.0.1:8011',
       schemes: ['redis', 'rediss'],
-      secret: true,
       doc: 'Redis that the instances share. While it is away only memory is asked.',
     }),
     redisTimeoutMs: env.int('CACHE_REDIS_TIMEOUT_MS', {

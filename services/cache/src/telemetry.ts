@@ -5,7 +5,7 @@ import { counterOf, type Metrics } from '@spillway/telemetry/metrics';
 import { ATTRIBUTES, LATENCY_BUCKETS, METRICS, SPANS } from '@spillway/telemetry/names';
 import { recordSpan } from '@spillway/telemetry/spans';
 import type { MemoryTier } from './adapters/memory-tier.ts';
-import type { Read, Write } from './adapters/redis-tier.ts';
+import type { Read, WriteOutcome } from './adapters/redis-tier.ts';
 import type { BreakerChange } from './core/breaker.ts';
 import type { KeepRefusal } from './core/keep.ts';
 
@@ -16,7 +16,7 @@ export type Tier = 'memory' | 'redis' | '';
 export type CacheTelemetry = {
   lookup(get: CacheGet, tier: Tier, startMs: number): void;
   redisRead(read: Read, keys: number, startMs: number): void;
-  redisWrite(write: Write): void;
+  redisWrite(outcome: WriteOutcome): void;
   notKept(reason: KeepRefusal): void;
   evicted(): void;
 };
@@ -62,7 +62,6 @@ export function createCacheTelemetry(
     .bind({});
 
   const breakerChanged = (change: BreakerChange, error: Error | undefined): void => {
-    if (change === undefined) return;
     redisOpen.set(change === 'opened' ? 1 : 0);
     if (change === 'opened') logger.warn({ err: error }, 'redis failed repeatedly; only memory is asked');
     else logger.info('redis answers again');
@@ -85,16 +84,13 @@ export function createCacheTelemetry(
       });
     },
     redisRead: (read, keys, startMs) => {
-      breakerChanged(read.breaker, read.error);
+      if (read.breaker !== undefined) breakerChanged(read.breaker, read.error);
       if (read.corrupt > 0) corrupt.inc(read.corrupt);
       if (read.outcome === 'open') return;
       readSeconds.observe({ outcome: read.outcome }, (clock.now() - startMs) / 1_000);
       readKeys.observe(keys);
     },
-    redisWrite: ({ outcome, breaker, error }) => {
-      breakerChanged(breaker, error);
-      writes.inc({ outcome });
-    },
+    redisWrite: (outcome) => writes.inc({ outcome }),
     notKept: (reason) => notKept.inc({ reason }),
     evicted: () => evicted.inc(),
   };

@@ -32,7 +32,6 @@ export const featureServiceConfig = defineConfig({
     redisUrl: env.url('REDIS_URL', {
       default: 'redis://127.0.0.1:8011',
       schemes: ['redis', 'rediss'],
-      secret: true,
       doc: 'Redis of the views with `kind: redis`. While it is away their values are defaults.',
     }),
     sqlitePath: env.string('FEATURE_SERVICE_SQLITE_PATH', {

@@ -16,7 +16,9 @@ import { startDeadlineTimer } from './adapters/deadline-timer.ts';
 import type { DoorContext } from './adapters/door-context.ts';
 import { EventsDoor } from './adapters/events-door.ts';
 import { featureClient } from './adapters/feature-client.ts';
+import { FramePacer } from './adapters/frame-pacer.ts';
 import { framePublisher } from './adapters/frame-publisher.ts';
+import { openGrpcDoor } from './adapters/grpc-door.ts';
 import { openHttpDoor } from './adapters/http-door.ts';
 import { loadKeys } from './adapters/key-store.ts';
 import { watchModels } from './adapters/model-catalogue.ts';
@@ -33,7 +35,7 @@ const draining = (): SpillwayError =>
 const NOTICE_MS = 200;
 
 export type Gateway = {
-  ports: { http: number; metrics: number };
+  ports: { http: number; grpc: number; metrics: number };
   drain(timeoutMs: number): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 };
@@ -75,9 +77,7 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
   const features = opening.use(featureClient({ bus, clock }));
   const cancels = cancelPublisher(bus);
 
-  const flush = () => {
-    for (const frame of pipeline.flush()) publisher.publish(frame);
-  };
+  const pacer = new FramePacer(() => pipeline.flush().map(publisher.publish));
   const pipeline: Pipeline = new Pipeline(
     {
       clock,
@@ -85,7 +85,7 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
       cacheGet: cache.get,
       cachePut: cache.put,
       fetchFeatures: features.fetch,
-      flushSoon: () => setImmediate(flush),
+      flushSoon: () => pacer.flushSoon(),
       cancelled: cancels.cancel,
     },
     { maxInFlight: config.maxInFlight, maxFrameBytes: config.maxFrameBytes },
@@ -127,6 +127,7 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
       maxRequestsPerSocket: config.maxRequestsPerSocket,
     }),
   );
+  const grpc = opening.use(await openGrpcDoor(context, { host: config.host, port: config.grpcPort }));
   const eventsObserver = observeEvents({ log, metrics });
   const events = opening.use(new EventsDoor(context, { bus, epochMs: wallClock.epochMs, observer: eventsObserver }));
   const lease = keepLease(bus, () => ({
@@ -137,16 +138,20 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
   }));
   opening.defer(() => lease.release());
   state.set('ready');
-  log.info({ http_port: http.port, metrics_port: health.port }, 'doors are open');
+  grpc.setServing(true);
+  log.info({ http_port: http.port, grpc_port: grpc.port, metrics_port: health.port }, 'doors are open');
 
   const open = opening.move();
   const drain = async (timeoutMs: number): Promise<void> => {
     state.set('draining');
+    grpc.setServing(false);
     await delay(Math.min(NOTICE_MS, timeoutMs));
     const leftMs = Math.max(0, timeoutMs - NOTICE_MS);
-    await Promise.all([http.drain(leftMs), events.drain(leftMs)]); // finishes what is in flight, accepts nothing new
+    // Each finishes what is in flight and accepts nothing new.
+    await Promise.all([http.drain(leftMs), grpc.drain(leftMs), events.drain(leftMs)]);
     pipeline.refuse(draining());
     pipeline.failAll(draining());
   };
-  return { ports: { http: http.port, metrics: health.port }, drain, [Symbol.asyncDispose]: () => open.disposeAsync() };
+  const ports = { http: http.port, grpc: grpc.port, metrics: health.port };
+  return { ports, drain, [Symbol.asyncDispose]: () => open.disposeAsync() };
 }

@@ -31,10 +31,15 @@ export const gpuWorkerConfig = defineConfig({
       default: 8051,
       doc: 'HTTP: `/livez`, `/readyz`, `/metrics`. 0 takes a free one.',
     }),
-    models: env.string('GPU_WORKER_MODELS', {
-      default: fileURLToPath(new URL('../../../models', import.meta.url)),
-      doc: 'Folder of the models: `<name>/<version>/model.onnx`, with or without `<name>/model.yaml`. Read once, at start.',
-    }),
+    models: {
+      ...env.string('GPU_WORKER_MODELS', {
+        doc: 'Folder of the models: `<name>/<version>/model.onnx`, with or without `<name>/model.yaml`. Read once, at start.',
+      }),
+      fallback: {
+        make: () => fileURLToPath(new URL('../../../models', import.meta.url)),
+        shown: 'models, in the repository',
+      },
+    },
     executors: env.int('GPU_WORKER_EXECUTORS', {
       default: 0,
       min: 0,

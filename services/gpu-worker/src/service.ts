@@ -1,5 +1,6 @@
 import { connectBus } from '@spillway/bus/connect';
 import { keepLease } from '@spillway/bus/leases';
+import { ConfigError } from '@spillway/config/config-error';
 import { redact } from '@spillway/config/redact';
 import { monotonicClock } from '@spillway/lifecycle/clock';
 import { serveHealth } from '@spillway/lifecycle/health';
@@ -12,7 +13,7 @@ import { BatchFlow } from './adapters/batch-flow.ts';
 import { BatcherClient } from './adapters/batcher-client.ts';
 import { Catalogue, publishCatalogue } from './adapters/catalogue.ts';
 import { ExecutorPool } from './adapters/executor-pool.ts';
-import { readRepository } from './adapters/model-store.ts';
+import { type Repository, readRepository } from './adapters/model-store.ts';
 import { ReplyPublisher } from './adapters/reply-publisher.ts';
 import { ResultStore } from './adapters/result-store.ts';
 import { executorEnvironment, executorsOf, type GpuWorkerConfig, gpuWorkerConfig, providersOf } from './config.ts';
@@ -57,7 +58,7 @@ export async function startGpuWorker(config: GpuWorkerConfig, environment: NodeJ
   );
 
   // Executors start at once: they load while the bus connects.
-  const repository = await readRepository(config.models);
+  const repository = await openRepository(config.models);
   const plan = planModels(repository.models, {
     shared: executorsOf(config),
     runLimitMs: config.runLimitMs,
@@ -192,4 +193,12 @@ export async function startGpuWorker(config: GpuWorkerConfig, environment: NodeJ
       if (state.get() !== 'failed') state.set('stopped');
     },
   };
+}
+
+/** @throws ConfigError naming the variable when the folder cannot be read. */
+function openRepository(dir: string): Promise<Repository> {
+  return readRepository(dir).catch((cause: NodeJS.ErrnoException) => {
+    const text = `expected a folder that can be read, got ${cause.code ?? 'an error'}`;
+    throw new ConfigError(SERVICE, [{ subject: 'GPU_WORKER_MODELS', text }], { cause });
+  });
 }

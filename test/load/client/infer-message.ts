@@ -7,6 +7,10 @@ const bytes = (field: number, value: Uint8Array): Buffer =>
 const text = (field: number, value: string): Buffer => bytes(field, Buffer.from(value));
 
 export const INFER_PATH = '/inference.GRPCInferenceService/ModelInfer';
+export const STREAM_PATH = '/inference.GRPCInferenceService/ModelStreamInfer';
+
+/** `id` of a request, to append to its encoding: protobuf takes fields in any order. */
+export const idField = (id: string): Buffer => text(3, id);
 
 /** `mlp` with one row, its tensor raw. */
 export function encodeRequest(inputs: Inputs, index: number): Buffer {
@@ -51,4 +55,10 @@ export const rawInput = (request: Buffer): Buffer => bytesField(request, 7);
 export function firstOutput(response: Buffer): number {
   const raw = bytesField(response, 6);
   return raw.length >= 4 ? raw.readFloatLE(0) : Number.NaN;
+}
+
+/** Id and first FP32 of a ModelStreamInferResponse; `y` is NaN if it failed. */
+export function readStreamResponse(message: Buffer): { id: string; y: number } {
+  const response = bytesField(message, 2);
+  return { id: bytesField(response, 3).toString('latin1'), y: firstOutput(response) };
 }

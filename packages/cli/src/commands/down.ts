@@ -4,7 +4,7 @@ import { CliError, type Context } from '../context.ts';
 import { isSameProcess } from '../process-info.ts';
 import { readState } from '../state-file.ts';
 
-const OPTIONS = { now: { type: 'boolean' } } as const;
+export const OPTIONS = { now: { type: 'boolean' } } as const;
 
 /** Five stages of a drain, each with its own grace, and some slack. */
 const LIMIT_MS = 75_000;

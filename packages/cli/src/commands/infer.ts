@@ -8,7 +8,7 @@ import { bodyFromData, bodyFromTexts, InputError } from '../infer-input.ts';
 import { receiptLines } from '../receipt.ts';
 import { readState } from '../state-file.ts';
 
-const OPTIONS = {
+export const OPTIONS = {
   data: { type: 'string' },
   text: { type: 'string', multiple: true },
   file: { type: 'string' },

@@ -7,7 +7,7 @@ import { CliError, type Context } from '../context.ts';
 import { tailOf } from '../log-file.ts';
 import { formatLine } from '../log-line.ts';
 
-const OPTIONS = {
+export const OPTIONS = {
   follow: { type: 'boolean', short: 'f' },
   lines: { type: 'string', short: 'n' },
   json: { type: 'boolean' },

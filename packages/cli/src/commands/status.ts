@@ -4,7 +4,7 @@ import { childrenByParent, memoryOf, uptimeSeconds } from '../process-info.ts';
 import { type MeshState, readState, type ServiceState } from '../state-file.ts';
 import { table } from '../table.ts';
 
-const OPTIONS = { json: { type: 'boolean' } } as const;
+export const OPTIONS = { json: { type: 'boolean' } } as const;
 
 /** Exit code when nothing runs, so that scripts can ask. */
 const EXIT_NOT_RUNNING = 3;

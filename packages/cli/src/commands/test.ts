@@ -9,7 +9,7 @@ import { ensureServers } from '../install.ts';
 import { table } from '../table.ts';
 import { parseReport, type StepResult, type TestRun, totalsOf } from '../test-counts.ts';
 
-const OPTIONS = { quick: { type: 'boolean' } } as const;
+export const OPTIONS = { quick: { type: 'boolean' } } as const;
 
 export async function run(context: Context, argv: string[]): Promise<number> {
   const { values } = parseCommand('test', argv, OPTIONS);

@@ -8,7 +8,7 @@ import type { Trace, TraceSummary } from '../traces/trace.ts';
 import { openTraceStore } from '../traces/trace-store.ts';
 import { drawWaterfall } from '../traces/waterfall.ts';
 
-const OPTIONS = { limit: { type: 'string', short: 'n' }, json: { type: 'boolean' } } as const;
+export const OPTIONS = { limit: { type: 'string', short: 'n' }, json: { type: 'boolean' } } as const;
 
 /** Services send their spans about once a second, so that a trace asked for at once is waited for. */
 const TRIES = 5;

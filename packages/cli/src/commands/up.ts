@@ -7,7 +7,7 @@ import type { MeshOptions } from '../mesh-plan.ts';
 import { DEFAULT_PORT_BASE, HIGHEST_PORT_BASE } from '../ports.ts';
 import { welcome } from '../welcome.ts';
 
-const OPTIONS = {
+export const OPTIONS = {
   models: { type: 'string' },
   scale: { type: 'string', multiple: true },
   'port-base': { type: 'string' },

@@ -4,6 +4,7 @@ import { ALL_CANCELS } from '@spillway/contracts/subjects';
 import type { Cancelled } from '../core/cancelled.ts';
 import type { Dispatcher } from '../core/dispatcher.ts';
 import type { Work } from '../core/work.ts';
+import { decodeSignal } from './decode-signal.ts';
 
 /** Takes requests out whose callers have left: those that wait here, and those whose frame is still to come. */
 export function listenToCancels(
@@ -15,7 +16,9 @@ export function listenToCancels(
   }: { dispatcher: Dispatcher; cancelled: Cancelled; onDropped: (work: Work[]) => void },
 ): Subscription {
   return bus.subscribe(ALL_CANCELS, ({ payload }) => {
-    const { gateway, seqs } = cancelCodec.decode(payload);
+    const cancel = decodeSignal(cancelCodec, payload);
+    if (cancel === undefined) return;
+    const { gateway, seqs } = cancel;
     const dropped = dispatcher.cancel(gateway, seqs);
     if (dropped.length > 0) onDropped(dropped);
     if (dropped.length < seqs.length) cancelled.add(gateway, seqs);

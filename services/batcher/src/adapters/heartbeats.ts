@@ -3,6 +3,7 @@ import type { ClockOffsets } from '@spillway/contracts/deadline';
 import { heartbeatCodec } from '@spillway/contracts/messages';
 import { ALL_HEALTH } from '@spillway/contracts/subjects';
 import type { Clock } from '@spillway/lifecycle/clock';
+import { decodeSignal } from './decode-signal.ts';
 
 /** A gateway that was not heard for so long sends no frames either. */
 const FORGET_AFTER_MS = 60_000;
@@ -15,8 +16,9 @@ export function listenToHeartbeats(bus: Bus, offsets: ClockOffsets, clock: Clock
     offsets.forget(gateway);
   };
   const subscription = bus.subscribe(ALL_HEALTH, ({ payload }) => {
-    const { service, instance, sentMs } = heartbeatCodec.decode(payload);
-    if (service !== 'gateway') return;
+    const heartbeat = decodeSignal(heartbeatCodec, payload);
+    if (heartbeat?.service !== 'gateway') return;
+    const { instance, sentMs } = heartbeat;
     const atMs = clock.now();
     // A clock that goes back is another life of the same name: what was known of the old one would make every frame look old.
     if (sentMs < (heard.get(instance)?.sentMs ?? 0)) forget(instance);

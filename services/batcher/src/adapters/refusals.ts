@@ -1,7 +1,7 @@
 import type { Bus } from '@spillway/bus/bus';
 import { HEADERS, NATS_HEADERS } from '@spillway/contracts/headers';
 import { type ReplyFrame, replyFrameCodec } from '@spillway/contracts/messages';
-import { dlqSubject, resultSubject } from '@spillway/contracts/subjects';
+import { dlqSubject, jobsSubject, resultSubject } from '@spillway/contracts/subjects';
 import { CATALOGUE } from '@spillway/errors/catalogue';
 import { isSpillwayError, type SpillwayError } from '@spillway/errors/spillway-error';
 import type { Work } from '../core/work.ts';
@@ -60,5 +60,14 @@ export async function buryJob(bus: Bus, work: Work, error: SpillwayError): Promi
     },
     msgId: `dlq.${name}`,
   });
+  frame.message.term();
+}
+
+/**
+ * Gives a job that waits on its last delivery to somebody else: as a new message, for the old one would not be delivered again. A
+ * crash in between leaves both; the result of the first to run stands.
+ */
+export async function reissueJob(bus: Bus, { frame, model, trafficClass }: Work): Promise<void> {
+  await bus.publishToStream(jobsSubject(trafficClass, model), frame.message.payload);
   frame.message.term();
 }

@@ -169,6 +169,13 @@ export class Dispatcher {
     return frames.size;
   }
 
+  /** Takes out the jobs that `handBack` had to leave: they are on their last delivery and need a new message. */
+  takeStrandedJobs(model: string): Work[] {
+    const jobs = this.#models.get(model)?.jobs.remove(({ frame }) => frame.lastDelivery) ?? [];
+    for (const { frame } of jobs) this.frames.leave(frame);
+    return jobs;
+  }
+
   /**
    * The bus is away: whatever waits here synchronously has been failed by its gateway, or will be delivered again. (After a restart
    * of the server an acknowledgement would even hit another message: a memory stream counts from the beginning.) Jobs stay, and so

@@ -1,14 +1,15 @@
 import type { Bus } from '@spillway/bus/bus';
 import { connectBus } from '@spillway/bus/connect';
 import { openBucket } from '@spillway/bus/kv';
-import { keepLease } from '@spillway/bus/leases';
 import { MODELS, type ModelRecord } from '@spillway/contracts/buckets';
 import type { TrafficClass } from '@spillway/contracts/classes';
 import {
   type Batch,
   type BatcherMessage,
   batcherMessageCodec,
+  cancelCodec,
   DISPATCH_PATH,
+  heartbeatCodec,
   type ReplyItem,
   replyFrameCodec,
   type ServedModel,
@@ -17,7 +18,7 @@ import {
   workerMessageCodec,
   workFrameCodec,
 } from '@spillway/contracts/messages';
-import { jobsSubject, workSubject } from '@spillway/contracts/subjects';
+import { cancelSubject, healthSubject, jobsSubject, workSubject } from '@spillway/contracts/subjects';
 import { type DialledDuplex, dialDuplex } from '@spillway/rpc/duplex';
 import { startNatsServer, type TestServer } from '@spillway/testing/nats-server';
 import { batcherConfig } from '../../src/config.ts';
@@ -133,6 +134,23 @@ export class TestGateway {
     bus.subscribe(this.inbox, ({ payload }) => this.replies.push(...replyFrameCodec.decode(payload).items));
   }
 
+  /** A heartbeat, as of a gateway whose clock is ahead of this process's by `aheadMs`. */
+  beat(aheadMs = 0): void {
+    const sentMs = performance.now() + aheadMs;
+    const heartbeat = heartbeatCodec.encode({
+      service: 'gateway',
+      instance: this.bus.instance,
+      sentMs,
+      state: 'ready',
+    });
+    this.bus.publish(healthSubject(this.bus.instance), heartbeat);
+  }
+
+  cancel(seqs: number[]): void {
+    const gateway = this.bus.instance;
+    this.bus.publish(cancelSubject(gateway), cancelCodec.encode({ gateway, seqs }));
+  }
+
   async publish(
     trafficClass: TrafficClass,
     items: WorkItem[],
@@ -210,8 +228,6 @@ export class MeshBench implements AsyncDisposable {
     await using opening = new AsyncDisposableStack();
     const nats = opening.use(await startNatsServer());
     const bus = opening.use(await connectBus({ url: nats.url, service: 'gateway', instance: 'gateway-1' }));
-    const lease = keepLease(bus, () => ({ service: 'gateway', instance: 'gateway-1', address: '', state: 'ready' }));
-    opening.defer(() => lease.release());
     await openBucket<ModelRecord>(bus, MODELS).put('m', { ...RECORD, ...record });
     return new MeshBench(nats, new TestGateway(bus), opening.move());
   }
@@ -226,6 +242,21 @@ export class MeshBench implements AsyncDisposable {
     });
     const batcher = this.#stack.use(await startBatcher(config));
     return Object.assign(batcher, { address: `127.0.0.1:${batcher.ports.grpc}` });
+  }
+
+  /** One line of a batcher's metrics; 0 if it is not there. */
+  async metric(batcher: Batcher, name: string, labels: Record<string, string> = {}): Promise<number> {
+    const page = await (await fetch(`http://127.0.0.1:${batcher.ports.health}/metrics`)).text();
+    const has = (line: string) =>
+      Object.entries(labels).every(([label, value]) => line.includes(`${label}="${value}"`));
+    const line = page.split('\n').find((candidate) => candidate.startsWith(`${name}{`) && has(candidate));
+    return Number(line?.slice(line.lastIndexOf(' ')) ?? 0);
+  }
+
+  /** Waits until the batcher holds so many rows of a class. */
+  async holds(batcher: Batcher, trafficClass: string, rows: number): Promise<void> {
+    const held = () => this.metric(batcher, 'spillway_queue_rows', { class: trafficClass });
+    await until(`${rows} rows of ${trafficClass} are held`, async () => (await held()) === rows);
   }
 
   worker(batcher: { address: string }, options: ConstructorParameters<typeof TestWorker>[1] = {}): TestWorker {

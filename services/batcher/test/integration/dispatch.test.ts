@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cancelCodec } from '@spillway/contracts/messages';
 import { workStream } from '@spillway/contracts/streams';
-import { cancelSubject } from '@spillway/contracts/subjects';
+import { cancelSubject, healthSubject } from '@spillway/contracts/subjects';
 import { item, MeshBench, until } from './bench.ts';
 
 test('a frame reaches a worker as a batch and is acknowledged', async () => {
@@ -58,7 +57,9 @@ test('the same holds for a worker that stops asking and goes on', async () => {
   ] as const) {
     await bench.gateway.publish(trafficClass, [item(seq, { budgetMs })]);
   }
-  await new Promise((resolve) => setTimeout(resolve, 50)); // the window fills
+  await bench.holds(batcher, 'vip', 1);
+  await bench.holds(batcher, 'standard', 2);
+  await bench.holds(batcher, 'bulk', 1);
   worker.auto = true;
   worker.done(first);
   worker.credits(1);
@@ -66,21 +67,25 @@ test('the same holds for a worker that stops asking and goes on', async () => {
   assert.deepEqual(worker.seqs(), [1, 11, 21, 22, 31]);
 });
 
-test('while a worker is busy its batcher holds a window, the rest waits in the stream', async () => {
+test('while a worker is busy its batcher holds a window, the rest waits in the stream; held bulk does not keep vip out', async () => {
   await using bench = await MeshBench.start();
   const batcher = await bench.batcher();
   const worker = bench.worker(batcher, { credits: 1, maxBatchSize: 4 });
   for (let seq = 1; seq <= 100; seq += 1) await bench.gateway.publish('bulk', [item(seq)]);
-  await worker.batch(0);
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  const held = 100 - worker.seqs().length;
-  worker.auto = true;
+  const first = await worker.batch(0);
+  await until(
+    'a window of bulk is held',
+    async () => (await bench.metric(batcher, 'spillway_queue_rows', { class: 'bulk' })) >= 8,
+  );
   await bench.gateway.publish('vip', [item(1_000)]);
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  worker.done(worker.batches[0] ?? assert.fail());
+  await bench.holds(batcher, 'vip', 1);
+  const held = await bench.metric(batcher, 'spillway_queue_rows', { class: 'bulk' });
+  assert.ok(held <= 16, `${held} rows are held`);
+  worker.auto = true;
+  worker.done(first);
   worker.credits(1);
   await until('all ran', () => worker.seqs().length === 101);
-  assert.equal(worker.seqs().indexOf(1_000), 100 - held, 'held bulk kept vip from being pulled');
+  assert.equal(worker.seqs()[first.rows], 1_000, 'vip was not the next to run');
   assert.ok(
     worker.batches.every((batch) => batch.rows <= 4),
     'a batch was larger than the worker takes',
@@ -105,37 +110,47 @@ test('different shapes never share a batch', async () => {
 test('a cancelled request does not run, whether it waits here or still in the stream', async () => {
   await using bench = await MeshBench.start();
   const batcher = await bench.batcher();
-  const cancel = (seqs: number[]) =>
-    bench.gateway.bus.publish(cancelSubject('gateway-1'), cancelCodec.encode({ gateway: 'gateway-1', seqs }));
-  await new Promise((resolve) => setTimeout(resolve, 300)); // a heartbeat of the gateway: else the age of a frame is not known
+  bench.gateway.beat(); // else the age of a frame is not known
   await bench.gateway.publish('standard', [item(1), item(2)]);
-  cancel([1]);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  bench.gateway.cancel([1]);
+  await bench.gateway.streamSize(workStream('standard')); // the cancel has passed the server
   const worker = bench.worker(batcher, { credits: 1 });
   const first = await worker.batch(0);
   assert.deepEqual(worker.seqs(), [2]);
   await bench.gateway.publish('standard', [item(3), item(4)]);
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  cancel([4]);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await bench.holds(batcher, 'standard', 2);
+  bench.gateway.cancel([4]);
+  await bench.holds(batcher, 'standard', 1);
   worker.done(first);
   worker.credits(1);
   await worker.batch(1);
   assert.deepEqual(worker.seqs(), [2, 3]);
 });
 
-test('a request that waited in the stream has only the rest of its budget, whatever the clocks say', async () => {
+test('a request that waited in the stream has only the rest of its budget, whatever its clock says', async () => {
   await using bench = await MeshBench.start();
   const batcher = await bench.batcher();
-  await new Promise((resolve) => setTimeout(resolve, 300)); // a heartbeat of the gateway
-  await bench.gateway.publish('standard', [item(1, { budgetMs: 250 }), item(2, { budgetMs: 5_000 })]);
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  const aheadMs = 1e6;
+  bench.gateway.beat(aheadMs);
+  const sentMs = performance.now() + aheadMs - 300;
+  await bench.gateway.publish('standard', [item(1, { budgetMs: 250 }), item(2, { budgetMs: 5_000 })], { sentMs });
   const worker = bench.worker(batcher, { credits: 1 });
   const batch = await worker.batch(0);
   assert.deepEqual(worker.seqs(), [2], 'expired work was started');
   const [sent] = batch.items;
-  assert.ok(sent && sent.queueMs >= 290 && sent.queueMs < 2_000, `queue_ms ${sent?.queueMs}`);
+  assert.ok(sent && sent.queueMs >= 295 && sent.queueMs < 2_000, `queue_ms ${sent?.queueMs}`);
   assert.ok(Math.abs(sent.budgetMs + sent.queueMs - 5_000) < 1, `${sent.budgetMs} + ${sent.queueMs}`);
+});
+
+test('a gateway that restarts under its name begins a new clock: its requests are not taken for old ones', async () => {
+  await using bench = await MeshBench.start();
+  const batcher = await bench.batcher();
+  bench.gateway.beat(30_000);
+  bench.gateway.beat(0);
+  await bench.gateway.publish('standard', [item(1, { budgetMs: 2_000 })]);
+  const worker = bench.worker(batcher, { credits: 1 });
+  const batch = await worker.batch(0);
+  assert.ok((batch.items[0]?.queueMs ?? 0) < 1_000, `${batch.items[0]?.queueMs}`);
 });
 
 test('max_queue_delay makes a free instance wait for companions', async () => {
@@ -143,8 +158,20 @@ test('max_queue_delay makes a free instance wait for companions', async () => {
   const batcher = await bench.batcher();
   const worker = bench.worker(batcher, { credits: 1 });
   await bench.gateway.publish('standard', [item(1)]);
-  await new Promise((resolve) => setTimeout(resolve, 60));
+  await bench.holds(batcher, 'standard', 1);
   await bench.gateway.publish('standard', [item(2)]);
   const batch = await worker.batch(0);
   assert.deepEqual([worker.seqs(), batch.closedBy], [[1, 2], 'delay']);
+});
+
+test('signals that cannot be read disturb nothing', async () => {
+  await using bench = await MeshBench.start();
+  const batcher = await bench.batcher();
+  const worker = bench.worker(batcher, { credits: 1 });
+  const rubbish = Buffer.from([0xff, 0xff]);
+  bench.gateway.bus.publish(cancelSubject('gateway-1'), rubbish);
+  bench.gateway.bus.publish(healthSubject('gateway-1'), rubbish);
+  await bench.gateway.publish('standard', [item(1)]);
+  await worker.batch(0);
+  assert.deepEqual(worker.seqs(), [1]);
 });

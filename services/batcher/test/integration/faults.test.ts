@@ -37,7 +37,7 @@ test('what is held for a worker that leaves goes to a batcher that has one', asy
   const leaving = bench.worker(one, { instance: 'a', credits: 1, maxBatchSize: 1 });
   for (let seq = 1; seq <= 5; seq += 1) await bench.gateway.publish('vip', [item(seq)]);
   await leaving.batch(0);
-  await new Promise((resolve) => setTimeout(resolve, 50)); // the first batcher holds the others
+  await bench.holds(one, 'vip', 2);
   const staying = bench.worker(two, { instance: 'b', credits: 1, auto: true });
   await until('the second worker is up', () => staying.up);
   await leaving.close();
@@ -81,7 +81,7 @@ test('a draining batcher hands back what it holds, waits for what runs and sends
   const busy = bench.worker(leaving, { instance: 'a', credits: 1, maxBatchSize: 1 });
   for (let seq = 1; seq <= 4; seq += 1) await bench.gateway.publish('standard', [item(seq)]);
   const running = await busy.batch(0);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await bench.holds(leaving, 'standard', 2);
   const drained = leaving.drain(5_000);
   const staying = await bench.batcher();
   const other = bench.worker(staying, { instance: 'b', credits: 1, auto: true });
@@ -181,4 +181,24 @@ test('batchers whose workers differ in speed share the consumer all the same', a
   await bench.gateway.publish('standard', [item(2)]);
   await slow.batch(0);
   assert.deepEqual(slow.seqs(), [2]);
+});
+
+test('a job that waits on its last delivery survives the drain of its batcher', async () => {
+  await using bench = await MeshBench.start();
+  const leaving = await bench.batcher();
+  for (let delivery = 1; delivery <= 4; delivery += 1) {
+    const worker = bench.worker(leaving, { instance: `w${delivery}`, credits: 1 });
+    if (delivery === 1) await bench.gateway.publishJob(1);
+    await worker.batch(0);
+    await worker.close();
+  }
+  const busy = bench.worker(leaving, { instance: 'busy', credits: 1 });
+  const again = await busy.batch(0); // the fifth delivery
+  busy.done(again, { notStarted: true });
+  await bench.holds(leaving, 'jobs_standard', 1); // it waits here, without a credit
+  await leaving.drain(2_000);
+  const staying = await bench.batcher();
+  const other = bench.worker(staying, { instance: 'other', credits: 1 });
+  await other.batch(0);
+  assert.deepEqual(other.seqs(), [1]);
 });

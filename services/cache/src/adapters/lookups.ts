@@ -113,6 +113,6 @@ export class Lookups {
     // A copy: the value is a view into the whole message.
     const entry = { value: new Uint8Array(put.value), storedMs: wallClock.epochMs(), ttlMs: kept.ttlMs };
     memory.set(key, entry, entry.ttlMs);
-    void redis.write(key, entry).then((write) => telemetry.redisWrite(write));
+    void redis.write(key, entry).then(telemetry.redisWrite);
   }
 }

@@ -18,7 +18,6 @@ export type Read = {
 };
 
 export type WriteOutcome = 'ok' | 'error' | 'open' | 'backlog';
-export type Write = { outcome: WriteOutcome; error?: Error; breaker?: BreakerChange };
 
 export type RedisTierOptions = {
   /** One connection for look-ups, one for writes: a large value that is being written must not hold up a look-up. */
@@ -70,18 +69,21 @@ export class RedisTier {
     }
   }
 
-  /** Nobody waits for it. Writes of one turn of the event loop leave in one pipeline (ioredis' automatic one). */
-  async write(key: string, entry: Entry): Promise<Write> {
+  /**
+   * Nobody waits for it. Writes of one turn of the event loop leave in one pipeline (ioredis' automatic one). Look-ups
+   * alone judge Redis: a burst of writes that one pause of this process made late says nothing about it.
+   */
+  async write(key: string, entry: Entry): Promise<WriteOutcome> {
     const { breaker, writes, maxUnwrittenBytes } = this.#options;
-    if (breaker.state !== 'closed') return { outcome: 'open' }; // look-ups probe, writes do not
+    if (breaker.state !== 'closed') return 'open';
     const bytes = encodeEntry(key, entry);
-    if (this.#unwrittenBytes + bytes.length > maxUnwrittenBytes) return { outcome: 'backlog' };
+    if (this.#unwrittenBytes + bytes.length > maxUnwrittenBytes) return 'backlog';
     this.#unwrittenBytes += bytes.length;
     try {
       await writes.set(redisKey(key), bytes, 'PX', entry.ttlMs);
-      return { outcome: 'ok' };
-    } catch (thrown) {
-      return { outcome: 'error', error: thrown as Error, breaker: breaker.failed() };
+      return 'ok';
+    } catch {
+      return 'error';
     } finally {
       this.#unwrittenBytes -= bytes.length;
     }
@@ -90,10 +92,13 @@ export class RedisTier {
 
 const LATE = new Error('Redis did not answer in time');
 
-/** @throws LATE when it takes longer; what comes later is dropped. */
+/**
+ * @throws LATE when it takes longer; what comes later is dropped. When the timer fires, what has arrived meanwhile is read
+ * first (the immediate): after a pause of this process the answer often lies in the socket.
+ */
 function within<T>(work: Promise<T>, ms: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(LATE), ms);
+    const timer = setTimeout(() => setImmediate(() => reject(LATE)), ms);
     work.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }

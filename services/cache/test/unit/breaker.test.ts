@@ -33,6 +33,15 @@ describe('the breaker of a source', () => {
     assert.equal(breaker.state, 'closed');
   });
 
+  it('stays closed while some round trips succeed, however many fail', () => {
+    const { breaker, fail } = newBreaker();
+    for (let round = 0; round < 10; round += 1) {
+      assert.equal(fail(4), undefined);
+      breaker.succeeded();
+    }
+    assert.equal(breaker.state, 'closed');
+  });
+
   it('lets one probe through after a second, and closes when it succeeds', () => {
     const { clock, breaker, fail } = newBreaker();
     fail(5);

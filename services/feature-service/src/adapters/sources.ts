@@ -40,7 +40,7 @@ export async function openSources(
   if (kinds.has('redis')) {
     const redis = openRedis({
       url: config.redisUrl,
-      commandTimeoutMs: longestMs('redis'),
+      commandTimeoutMs: 2 * longestMs('redis'), // round trips have a timer of their own
       connectionName: config.instance,
       onFact,
     });

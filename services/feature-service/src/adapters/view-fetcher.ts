@@ -133,10 +133,13 @@ export class ViewFetcher implements Disposable {
 
 const LATE = new Error('the source did not answer in time');
 
-/** The answers, or why there are none. What comes later is dropped. */
+/**
+ * The answers, or why there are none. What comes later is dropped. When the timer fires, what has arrived meanwhile is
+ * read first (the immediate): after a pause of this process the answer often lies in the socket.
+ */
 function within(work: Promise<SourceAnswer[]>, ms: number): Promise<SourceAnswer[] | Error> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(LATE), ms);
+    const timer = setTimeout(() => setImmediate(() => resolve(LATE)), ms);
     const settle = (result: SourceAnswer[] | Error) => {
       clearTimeout(timer);
       resolve(result);

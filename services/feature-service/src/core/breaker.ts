@@ -1,6 +1,9 @@
 import type { Clock } from '@spillway/lifecycle/clock';
 
-/** `failures` within `windowMs` open it for `openMs`; then one probe is let through. */
+/**
+ * `failures` within `windowMs` and no success between them open it for `openMs`; then one probe is let through. Without
+ * the second condition five late answers in a thousand would open it, which is what a busy second of any host makes.
+ */
 export type BreakerRules = { clock: Clock; failures: number; windowMs: number; openMs: number };
 export type BreakerState = 'closed' | 'open' | 'half-open';
 export type BreakerChange = 'opened' | 'closed' | undefined;
@@ -34,11 +37,11 @@ export class Breaker {
   }
 
   succeeded(): BreakerChange {
-    if (this.#state === 'closed') return undefined;
     if (this.#state === 'open') return undefined; // a round trip from before it opened; the probe decides
+    const change = this.#state === 'half-open' ? 'closed' : undefined;
     this.#state = 'closed';
-    this.#failedAtMs = [];
-    return 'closed';
+    if (this.#failedAtMs.length > 0) this.#failedAtMs = [];
+    return change;
   }
 
   failed(): BreakerChange {

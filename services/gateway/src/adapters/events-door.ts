@@ -6,8 +6,9 @@ import { type ConsumerSpec, EVENTS_CONSUMER } from '@spillway/contracts/streams'
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toJetstream } from '@spillway/errors/to-jetstream';
 import { InFlight } from '@spillway/lifecycle/in-flight';
-import { addressOf, type EventRequest, expired, readEvent, storedAtMs, ticket } from '../core/event-request.ts';
+import { addressOf, type EventRequest, expired, readEvent, storedAtMs } from '../core/event-request.ts';
 import type { Prepared } from '../core/pipeline.ts';
+import { ticket } from '../core/receipt.ts';
 import type { InferRequest } from '../core/request.ts';
 import type { EventsObserver } from '../telemetry.ts';
 import type { DoorContext } from './door-context.ts';

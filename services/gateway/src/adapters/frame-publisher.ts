@@ -8,8 +8,11 @@ import { recordSpan } from '@spillway/telemetry/spans';
 import type { Outgoing } from '../core/turn-buffer.ts';
 
 export type FramePublisher = {
-  /** Publishes; requests of a frame that the stream refuses are failed, the others are answered by a worker. */
-  publish(frame: Outgoing): void;
+  /**
+   * Publishes; requests of a frame that the stream refuses are failed, the others are answered by a worker.
+   * @returns Settled when the stream has taken or refused the frame; never rejects.
+   */
+  publish(frame: Outgoing): Promise<void>;
 };
 
 /** Waiting longer for JetStream's acknowledgement helps nobody: the deadline is near or the bus is gone. */
@@ -47,16 +50,18 @@ export function framePublisher(options: {
           `the request is larger than the ${bus.maxPayload} bytes a message may have`,
         );
         for (const { seq } of frame.items) fail(seq, error);
-        return;
+        return Promise.resolve();
       }
-      bus.publishToStream(workSubject(frame.trafficClass, frame.model), bytes, { timeoutMs: ACK_TIMEOUT_MS }).then(
-        () => traceEnqueue(frame, sentMs),
-        (thrown: unknown) => {
-          const error = SpillwayError.from(thrown);
-          traceEnqueue(frame, sentMs, error);
-          for (const { seq } of frame.items) fail(seq, error);
-        },
-      );
+      return bus
+        .publishToStream(workSubject(frame.trafficClass, frame.model), bytes, { timeoutMs: ACK_TIMEOUT_MS })
+        .then(
+          () => traceEnqueue(frame, sentMs),
+          (thrown: unknown) => {
+            const error = SpillwayError.from(thrown);
+            traceEnqueue(frame, sentMs, error);
+            for (const { seq } of frame.items) fail(seq, error);
+          },
+        );
     },
   };
 }

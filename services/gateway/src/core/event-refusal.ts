@@ -9,8 +9,8 @@ import type { EventMessage } from './event-request.ts';
 const MAX_CHARACTERS = 1_024;
 
 const cut = (text: string): string => (text.length > MAX_CHARACTERS ? `${text.slice(0, MAX_CHARACTERS)}…` : text);
-/** A header has one line, and some clients read it as ASCII. */
-const headerText = (text: string): string => cut(text).replaceAll(/[^ -~]+/g, ' ');
+/** A header has one line. */
+const headerText = (text: string): string => cut(text).replaceAll(/\p{Cc}+/gu, ' ');
 
 /** Last token of the dead letter's subject: the knob that fired, else the code in lower case. */
 export function deadLetterReason({ code, reason }: SpillwayError): string {

@@ -5,7 +5,7 @@ import { parseEventsSubject } from '@spillway/contracts/subjects';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { jobIdOf } from './job-id.ts';
 import { readInferCall } from './oip-infer.ts';
-import type { InferRequest, Receipt } from './request.ts';
+import type { InferRequest } from './request.ts';
 import { lowerByPriority, readHeaderLength, readMetadata, smallerBudget } from './request-metadata.ts';
 
 /** A message of the events stream, as far as it matters here. */
@@ -106,21 +106,6 @@ export function readEvent(event: EventMessage, call: EventCall, rules: EventRule
   };
   return { address, request, deadlineMs: call.startMs + leftMs };
 }
-
-/** How an event ends that has become a job: its answer, and what is known of it, is the worker's to store. */
-export const ticket = (version: string): Receipt => ({
-  rung: 'ticket',
-  cache: 'bypass',
-  version,
-  variant: '',
-  queueMs: 0,
-  runMs: 0,
-  batchId: '',
-  batchRows: 0,
-  closedBy: '',
-  worker: '',
-  degraded: '',
-});
 
 export const expired = (): SpillwayError =>
   new SpillwayError('DEADLINE_EXCEEDED', 'the deadline of the event ended before it could become a job', {

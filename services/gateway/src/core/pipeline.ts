@@ -6,7 +6,8 @@ import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Clock } from '@spillway/lifecycle/clock';
 import { cacheKey } from './cache-key.ts';
 import { Pending } from './pending.ts';
-import type { Answer, CacheOutcome, InferRequest, Receipt, Settle, TensorValue } from './request.ts';
+import { answerOf, emptyReceipt } from './receipt.ts';
+import type { CacheOutcome, InferRequest, Settle, TensorValue } from './request.ts';
 import { decodeTensors, encodeTensors } from './tensor-codec.ts';
 import { type Outgoing, TurnBuffer } from './turn-buffer.ts';
 import { costOf, resolveVersion, shapesKey, validateInputs } from './validate.ts';
@@ -180,8 +181,8 @@ export class Pipeline {
       }
       if (this.#pending.take(entry.seq) === undefined) return;
       entry.cache = 'hit';
-      const receipt: Receipt = { ...emptyReceipt(entry), rung: 'run' };
-      entry.settle.answered({ model: entry.model.model, outputs: decodeTensors(value), receipt });
+      const outputs = decodeTensors(value);
+      entry.settle.answered({ model: entry.model.model, outputs, receipt: emptyReceipt(entry) });
     });
   }
 
@@ -284,38 +285,3 @@ const expired = (budgetMs: number): SpillwayError =>
   new SpillwayError('DEADLINE_EXCEEDED', `no answer within the deadline of ${Math.round(budgetMs)} ms`, {
     reason: 'expired',
   });
-
-const emptyReceipt = (entry: Entry): Receipt => ({
-  rung: 'run',
-  cache: entry.cache,
-  version: entry.version,
-  variant: '',
-  queueMs: 0,
-  runMs: 0,
-  batchId: '',
-  batchRows: 0,
-  closedBy: '',
-  worker: '',
-  degraded: entry.degraded,
-});
-
-/** A wait that a person would not notice is no wait: the batch was simply forming. */
-const WAITED_MS = 5;
-
-const answerOf = (entry: Entry, frame: ReplyFrame, tensors: Uint8Array, queueMs: number): Answer => ({
-  model: entry.model.model,
-  outputs: decodeTensors(tensors),
-  receipt: {
-    rung: queueMs > WAITED_MS ? 'wait' : 'run',
-    cache: entry.cache,
-    version: frame.version,
-    variant: frame.variant,
-    queueMs,
-    runMs: frame.runMs,
-    batchId: frame.batchId,
-    batchRows: frame.batchRows,
-    closedBy: frame.closedBy,
-    worker: frame.worker,
-    degraded: entry.degraded,
-  },
-});

@@ -9,7 +9,8 @@ export const FIXED32 = 5;
 const MAX_VARINT_BYTES = 10;
 const TWO_32 = 2 ** 32;
 
-const broken = (): SpillwayError => new SpillwayError('INVALID_REQUEST', 'expected a protobuf message of its type');
+export const broken = (): SpillwayError =>
+  new SpillwayError('INVALID_REQUEST', 'expected a protobuf message of its type');
 
 /**
  * Reads one protobuf message field by field, without building an object for what nobody asked: a few bytes on the wire may
@@ -17,18 +18,22 @@ const broken = (): SpillwayError => new SpillwayError('INVALID_REQUEST', 'expect
  */
 export class WireReader {
   readonly #bytes: Buffer;
-  #at = 0;
+  readonly #end: number;
+  #at: number;
   /** Of the field that `next` found. */
   field = 0;
   wireType = 0;
 
-  constructor(bytes: Buffer) {
+  /** @param from, to The part of `bytes` that is the message. */
+  constructor(bytes: Buffer, from = 0, to = bytes.length) {
     this.#bytes = bytes;
+    this.#at = from;
+    this.#end = to;
   }
 
   /** Steps to the next field; false at the end. The field must be read or skipped before the next step. */
   next(): boolean {
-    if (this.#at >= this.#bytes.length) return false;
+    if (this.#at >= this.#end) return false;
     const tag = this.uint32();
     this.field = tag >>> 3;
     this.wireType = tag & 7;
@@ -36,16 +41,11 @@ export class WireReader {
     return true;
   }
 
-  /** True if the present field has this wire type; a field with another one is unknown to us, and to be skipped. */
-  is(wireType: number): boolean {
-    return this.wireType === wireType;
-  }
-
   /** The low 32 bits of a varint, as protobuf reads uint32, int32 (`| 0`), lengths and tags. */
   uint32(): number {
     let value = 0;
     for (let i = 0; i < MAX_VARINT_BYTES; i += 1) {
-      if (this.#at >= this.#bytes.length) throw broken();
+      if (this.#at >= this.#end) throw broken();
       const byte = this.#bytes[this.#at] as number;
       this.#at += 1;
       if (i < 5) value |= (byte & 0x7f) << (7 * i);
@@ -59,7 +59,7 @@ export class WireReader {
     let low = 0;
     let high = 0;
     for (let i = 0; i < MAX_VARINT_BYTES; i += 1) {
-      if (this.#at >= this.#bytes.length) throw broken();
+      if (this.#at >= this.#end) throw broken();
       const byte = this.#bytes[this.#at] as number;
       this.#at += 1;
       const bits = byte & 0x7f;
@@ -88,36 +88,57 @@ export class WireReader {
     return (HALVES[1] as number) * TWO_32 + (HALVES[0] as number);
   }
 
-  /** A view of a length-delimited field. */
-  bytes(): Buffer {
+  double(): number {
+    this.#step(8);
+    return this.#bytes.readDoubleLE(this.#at - 8);
+  }
+
+  get atEnd(): boolean {
+    return this.#at >= this.#end;
+  }
+
+  /** Where the next unread byte is. */
+  get position(): number {
+    return this.#at;
+  }
+
+  /** Steps over a length-delimited field. @returns Where its content starts; it ends at `position`. */
+  span(): number {
     const length = this.uint32();
     const start = this.#at;
-    if (length > this.#bytes.length - start) throw broken();
+    if (length > this.#end - start) throw broken();
     this.#at = start + length;
+    return start;
+  }
+
+  /** Reads an embedded message in its place. */
+  message(): WireReader {
+    const start = this.span();
+    return new WireReader(this.#bytes, start, this.#at);
+  }
+
+  /** A view of a length-delimited field. */
+  bytes(): Buffer {
+    const start = this.span();
     return this.#bytes.subarray(start, this.#at);
   }
 
   string(): string {
-    const length = this.uint32();
-    const start = this.#at;
-    if (length > this.#bytes.length - start) throw broken();
-    this.#at = start + length;
+    const start = this.span();
     return this.#bytes.toString('utf8', start, this.#at);
-  }
-
-  /** A view of an element of fixed size. */
-  fixed(size: 4 | 8): Buffer {
-    if (size > this.#bytes.length - this.#at) throw broken();
-    this.#at += size;
-    return this.#bytes.subarray(this.#at - size, this.#at);
   }
 
   skip(): void {
     if (this.wireType === VARINT) this.halves(HALVES, 0);
-    else if (this.wireType === LENGTH) this.bytes();
-    else if (this.wireType === FIXED32) this.fixed(4);
-    else if (this.wireType === FIXED64) this.fixed(8);
+    else if (this.wireType === LENGTH) this.span();
+    else if (this.wireType === FIXED32) this.#step(4);
+    else if (this.wireType === FIXED64) this.#step(8);
     else throw broken();
+  }
+
+  #step(bytes: number): void {
+    if (bytes > this.#end - this.#at) throw broken();
+    this.#at += bytes;
   }
 }
 

@@ -1,6 +1,11 @@
 import { LENGTH, VARINT } from './wire-reader.ts';
 
-const FIRST_SIZE = 512;
+const SIZE_BYTES = 4 * 1024;
+/** A larger buffer is given back after its message. */
+const KEPT_BYTES = 64 * 1024;
+/** Room for a tag and a length. */
+const HEAD_BYTES = 20;
+const SHORT = 40;
 
 const varintLength = (value: number): number => {
   let length = 1;
@@ -8,48 +13,85 @@ const varintLength = (value: number): number => {
   return length;
 };
 
-/** Writes one protobuf message, growing as needed. Fields with their default value are the caller's to leave out. */
+/**
+ * Writes protobuf messages, one after the other, into one buffer that grows as needed. Fields with their default value are
+ * the caller's to leave out.
+ */
 export class WireWriter {
-  #buffer = Buffer.allocUnsafe(FIRST_SIZE);
+  #buffer = Buffer.allocUnsafeSlow(SIZE_BYTES);
   #at = 0;
 
-  /** The message; a view, valid until the writer is used again. */
-  done(): Buffer {
-    return this.#buffer.subarray(0, this.#at);
+  /** Takes the message out, as a copy of its size; the writer begins the next one. */
+  finish(): Buffer {
+    const message = Buffer.allocUnsafe(this.#at);
+    this.#buffer.copy(message, 0, 0, this.#at);
+    this.reset();
+    return message;
+  }
+
+  /** Forgets what was written. */
+  reset(): void {
+    this.#at = 0;
+    if (this.#buffer.length > KEPT_BYTES) this.#buffer = Buffer.allocUnsafeSlow(SIZE_BYTES);
   }
 
   /** @param value A whole number from 0 to 2⁵³. */
   uint(field: number, value: number): void {
-    this.#room(20);
+    this.#room(HEAD_BYTES);
     this.#varint(field * 8 + VARINT);
     this.#varint(value);
   }
 
   string(field: number, text: string): void {
+    if (text.length < SHORT && this.#shortAscii(field, text)) return;
     const length = Buffer.byteLength(text);
-    this.#room(length + 20);
+    this.#room(length + HEAD_BYTES);
     this.#varint(field * 8 + LENGTH);
     this.#varint(length);
-    if (length === text.length && length < 32) {
-      // Short ASCII, as nearly all of ours is: a loop costs less than the call into the engine.
-      for (let i = 0; i < length; i += 1) this.#buffer[this.#at + i] = text.charCodeAt(i);
-    } else this.#buffer.write(text, this.#at);
+    this.#buffer.write(text, this.#at);
     this.#at += length;
   }
 
+  /** As nearly all of ours is: a loop costs less than the calls into the engine. False: it is not ASCII; nothing is written. */
+  #shortAscii(field: number, text: string): boolean {
+    this.#room(text.length + HEAD_BYTES);
+    const start = this.#at;
+    this.#varint(field * 8 + LENGTH);
+    this.#varint(text.length);
+    let at = this.#at;
+    for (let i = 0; i < text.length; i += 1) {
+      const code = text.charCodeAt(i);
+      if (code >= 0x80) {
+        this.#at = start;
+        return false;
+      }
+      this.#buffer[at] = code;
+      at += 1;
+    }
+    this.#at = at;
+    return true;
+  }
+
   bytes(field: number, data: Uint8Array): void {
-    this.#room(data.byteLength + 20);
+    this.#room(data.byteLength + HEAD_BYTES);
     this.#varint(field * 8 + LENGTH);
     this.#varint(data.byteLength);
     this.#buffer.set(data, this.#at);
     this.#at += data.byteLength;
   }
 
+  /** Fields that were encoded before. */
+  encoded(fields: Uint8Array): void {
+    this.#room(fields.byteLength);
+    this.#buffer.set(fields, this.#at);
+    this.#at += fields.byteLength;
+  }
+
   /** Repeated whole numbers from 0 to 2⁵³, packed. */
   packed(field: number, values: readonly number[]): void {
     let length = 0;
     for (const value of values) length += varintLength(value);
-    this.#room(length + 20);
+    this.#room(length + HEAD_BYTES);
     this.#varint(field * 8 + LENGTH);
     this.#varint(length);
     for (const value of values) this.#varint(value);
@@ -57,7 +99,7 @@ export class WireWriter {
 
   /** Begins an embedded message; hand the result to `end` when its fields are written. */
   begin(field: number): number {
-    this.#room(20);
+    this.#room(HEAD_BYTES);
     this.#varint(field * 8 + LENGTH);
     this.#at += 1; // most are shorter than 128 bytes
     return this.#at;
@@ -89,7 +131,7 @@ export class WireWriter {
 
   #room(bytes: number): void {
     if (this.#at + bytes <= this.#buffer.length) return;
-    const grown = Buffer.allocUnsafe(Math.max(this.#at + bytes, this.#buffer.length * 2));
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.#at + bytes, this.#buffer.length * 2));
     grown.set(this.#buffer.subarray(0, this.#at));
     this.#buffer = grown;
   }

@@ -41,6 +41,22 @@ test('a call without a key is anonymous only where that is allowed', () => {
   assert.throws(() => ring({}, false).identify(undefined), refused);
 });
 
+test('a tenant known by its subject has the highest class of its valid keys, and is standard without one', () => {
+  const keys = new KeyRing(
+    [
+      { ...record, id: 'k1', class: 'bulk' },
+      { ...record, id: 'k2', class: 'standard' },
+      { ...record, id: 'k3', class: 'vip', expires_at: 1_000 },
+      { ...record, id: 'k4', tenant: 'slow', class: 'bulk' },
+    ],
+    { allowAnonymous: true, epochMs: () => 1_000 },
+  );
+  assert.deepEqual(
+    [keys.classOf('acme'), keys.classOf('slow'), keys.classOf('other')],
+    ['standard', 'bulk', 'standard'],
+  );
+});
+
 test('a stored record with a fault is refused at start, naming the field', () => {
   assert.throws(() => ring({ class: 'gold' }), /keys\[0\].class/);
   assert.throws(() => ring({ sha256: 'x' }), /keys\[0\].sha256/);

@@ -5,7 +5,7 @@ import type { ReplyFrame, ViewRows } from '@spillway/contracts/messages';
 import { packBytes } from '@spillway/contracts/tensor';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { ManualClock } from '@spillway/lifecycle/manual-clock';
-import { Pipeline } from '../../src/core/pipeline.ts';
+import { Pipeline, type Prepared } from '../../src/core/pipeline.ts';
 import type { Answer } from '../../src/core/request.ts';
 import { decodeTensors, encodeTensors } from '../../src/core/tensor-codec.ts';
 import { fp32, mlp, request } from './fixtures.ts';
@@ -224,4 +224,47 @@ test('features that come after the cache hit change nothing', () => {
   outside.featureAnswers[0]?.(rows(0));
   assert.deepEqual(codes(ends), ['OK']);
   assert.deepEqual(pipeline.flush(), []);
+});
+
+const prepare = (pipeline: Pipeline, over: object) => {
+  const ends: (Prepared | SpillwayError)[] = [];
+  const handover = {
+    ready: (prepared: Prepared) => ends.push(prepared),
+    failed: (error: SpillwayError) => ends.push(error),
+  };
+  pipeline.prepare(request(over), handover);
+  return ends;
+};
+
+test('a prepared request is handed over with its features joined, without the cache, and is not pending any more', () => {
+  const { pipeline, outside } = setUp(joined);
+  const ends = prepare(pipeline, byId);
+  assert.deepEqual([ends.length, pipeline.inFlight, outside.cacheAnswers.length], [0, 1, 0]);
+  outside.featureAnswers[0]?.(rows(0));
+  const [{ item, route }] = ends as [Prepared];
+  assert.deepEqual(
+    decodeTensors(item.tensors).map(({ name, shape }) => [name, shape]),
+    [['p', [1, 2]]],
+  );
+  assert.deepEqual([route.version, item.rows, item.route], ['2', 1, 0]);
+  assert.deepEqual([pipeline.inFlight, pipeline.flush(), outside.flushes], [0, [], 0]);
+});
+
+test('a request that cannot be prepared fails once: at once, by its deadline, or with its features', () => {
+  const { pipeline, outside, clock } = setUp(joined);
+  assert.equal((prepare(pipeline, { inputs: [] })[0] as SpillwayError).code, 'INVALID_REQUEST');
+  const late = prepare(pipeline, { ...byId, budgetMs: 40 });
+  clock.advance(40);
+  pipeline.expire();
+  outside.featureAnswers[0]?.(rows(0));
+  assert.deepEqual(
+    late.map((end) => (end as SpillwayError).code),
+    ['DEADLINE_EXCEEDED'],
+  );
+  const failed = prepare(pipeline, { ...byId, receivedAtMs: clock.now() });
+  outside.featureAnswers[1]?.(new SpillwayError('INVALID_REQUEST', 'entities[0]: expected a name'));
+  assert.deepEqual(
+    failed.map((end) => (end as SpillwayError).code),
+    ['INVALID_REQUEST'],
+  );
 });

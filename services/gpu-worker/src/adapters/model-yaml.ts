@@ -14,7 +14,7 @@ import {
 
 /*
  * model.yaml: field names of Triton's config.pbtxt where it has one, and Spillway's own (backend: simulated, run_limit_ms,
- * max_deadline_ms, cost, features, preprocess, postprocess). A field that is not known is a fault: usually a misspelling.
+ * max_deadline_ms, cost, max_batch_cost, features, preprocess, postprocess). A field that is not known is a fault: usually a misspelling.
  */
 
 const MAX_BATCH_SIZE = 4_096;
@@ -71,7 +71,7 @@ const queuePolicy = z.strictObject({
 });
 
 const batching = z.strictObject({
-  max_queue_delay_microseconds: z.int().min(0).optional(),
+  max_queue_delay_microseconds: z.int().min(0).max(60_000_000).optional(),
   preferred_batch_size: z.array(z.int().min(1)).optional(),
   default_queue_policy: queuePolicy.optional(),
 });
@@ -114,12 +114,20 @@ const preprocess = z
     word_ngrams: range,
     char_ngrams: range,
     lowercase: z.boolean(),
+    pad_to: z.enum(['max_ids', 'longest']).optional(),
   })
-  .transform(({ kind, input, output, buckets, max_ids, word_ngrams, char_ngrams, lowercase }) => ({
+  .transform(({ kind, input, output, buckets, max_ids, word_ngrams, char_ngrams, lowercase, pad_to }) => ({
     kind,
     input,
     output,
-    spec: { buckets, maxIds: max_ids, wordNgrams: word_ngrams, charNgrams: char_ngrams, lowercase },
+    spec: {
+      buckets,
+      maxIds: max_ids,
+      wordNgrams: word_ngrams,
+      charNgrams: char_ngrams,
+      lowercase,
+      ...(pad_to && { padTo: pad_to }),
+    },
   }));
 
 const labels = z.array(z.string().max(256)).min(1).max(100_000);
@@ -151,6 +159,7 @@ const modelYaml = z.strictObject({
   run_limit_ms: z.number().positive().max(3_600_000).optional(),
   max_deadline_ms: z.number().positive().max(3_600_000).optional(),
   cost: z.enum(['rows', 'bytes/4']).optional(),
+  max_batch_cost: z.number().positive().optional(),
   features: features.optional(),
   preprocess: preprocess.optional(),
   postprocess: postprocess.optional(),
@@ -225,6 +234,8 @@ function toDeclaration(yaml: ModelYaml, folder: string, labelList: string[]): Mo
     maxDeadlineMs: yaml.max_deadline_ms ?? Math.max(DEFAULT_MAX_DEADLINE_MS, defaultDeadlineMs),
     runLimitMs: yaml.run_limit_ms ?? 0,
     ...(yaml.cost && { costRule: yaml.cost }),
+    ...(yaml.max_batch_cost !== undefined && { maxBatchCost: yaml.max_batch_cost }),
+    maxQueueDelayMs: (yaml.dynamic_batching?.max_queue_delay_microseconds ?? 0) / US_PER_MS,
     ...(yaml.features && { features: yaml.features }),
     ...(yaml.preprocess && { preprocess: yaml.preprocess }),
     ...(yaml.postprocess && { postprocess: { ...yaml.postprocess, labels: labelList } }),

@@ -1,7 +1,7 @@
 import type { TensorSpec } from '@spillway/contracts/buckets';
 import { DATA_TYPES, elementCount, type NumericArray, type NumericType, numericView } from '@spillway/contracts/tensor';
 import type { RunTensor } from './backend.ts';
-import { hashedNgrams } from './hashed-ngrams.ts';
+import { type HashedNgramsSpec, hashedNgrams } from './hashed-ngrams.ts';
 import type { RequestInputs } from './request-reader.ts';
 import type { ServedGraph } from './served-graph.ts';
 
@@ -29,7 +29,7 @@ export class Assembler {
     for (const request of requests) rows += request.rows;
     return this.#graph.feeds.map((feed, index) => {
       const dims = (requests[0] as RequestInputs).dims[index] as number[];
-      if (feed.name === this.#graph.preprocess?.output) return this.#preprocess(feed, requests, index, rows);
+      if (feed.name === this.#graph.preprocess?.output) return this.#preprocess(feed, requests, index);
       const shape = this.#graph.maxBatchSize > 0 ? [rows, ...dims] : dims;
       const data =
         feed.datatype === 'BYTES'
@@ -59,12 +59,16 @@ export class Assembler {
     return made;
   }
 
-  #preprocess(feed: TensorSpec, requests: readonly RequestInputs[], index: number, rows: number): RunTensor {
+  #preprocess(feed: TensorSpec, requests: readonly RequestInputs[], index: number): RunTensor {
     const { spec } = this.#graph.preprocess as NonNullable<ServedGraph['preprocess']>;
-    const ids = hashedNgrams(
-      requests.flatMap((request) => request.data[index] as Uint8Array[]),
-      spec,
-    );
-    return { name: feed.name, datatype: feed.datatype, shape: [rows, ids.length / rows], data: ids };
+    const texts = requests.flatMap((request) => request.data[index] as Uint8Array[]);
+    return ngramTensor(feed, texts, spec);
   }
+}
+
+/** Ids of texts as a graph's input: where nothing is said, as wide as the longest row if the graph leaves the width free. */
+export function ngramTensor(feed: TensorSpec, texts: readonly Uint8Array[], spec: HashedNgramsSpec): RunTensor {
+  const padTo = spec.padTo ?? (feed.dims.at(-1) === -1 ? 'longest' : 'max_ids');
+  const data = hashedNgrams(texts, { ...spec, padTo });
+  return { name: feed.name, datatype: feed.datatype, shape: [texts.length, data.length / texts.length], data };
 }

@@ -35,6 +35,9 @@ export type ModelDeclaration = {
   /** 0: the worker's own limit. */
   runLimitMs: number;
   costRule?: ModelRecord['costRule'];
+  /** For the batcher: rows in the unit of `costRule`, and the longest wait for companions. 0: none. */
+  maxBatchCost?: number;
+  maxQueueDelayMs: number;
   features?: NonNullable<ModelRecord['features']>;
   preprocess?: Preprocess;
   postprocess?: Postprocess;
@@ -60,6 +63,7 @@ export const derivedDeclaration = (name: string): ModelDeclaration => ({
   defaultDeadlineMs: DEFAULT_DEADLINE_MS,
   maxDeadlineMs: DEFAULT_MAX_DEADLINE_MS,
   runLimitMs: 0,
+  maxQueueDelayMs: 0,
   warmUps: [],
   parameters: {},
 });

@@ -29,6 +29,8 @@ export function toModelRecord(entry: ServedEntry): ModelRecord {
     platform: declaration.backend === 'simulated' ? 'simulated' : 'onnxruntime_onnx',
     backend: declaration.backend,
     maxBatchSize: graph.maxBatchSize,
+    ...(declaration.maxBatchCost !== undefined && { maxBatchCost: declaration.maxBatchCost }),
+    ...(declaration.maxQueueDelayMs > 0 && { maxQueueDelayMs: declaration.maxQueueDelayMs }),
     inputs: graph.inputs,
     outputs: graph.outputs,
     ...(declaration.features && { features: declaration.features }),

@@ -1,8 +1,8 @@
 import { DATA_TYPES, elementCount, type NumericType, numericView } from '@spillway/contracts/tensor';
 import type { Clock } from '@spillway/lifecycle/clock';
+import { ngramTensor } from './assemble.ts';
 import type { Backend, RunTensor } from './backend.ts';
 import type { Warmed } from './executor-messages.ts';
-import { hashedNgrams } from './hashed-ngrams.ts';
 import { batchBuckets, type WarmUp } from './model-declaration.ts';
 import type { ServedGraph } from './served-graph.ts';
 
@@ -16,8 +16,7 @@ export function warmUpInputs(graph: ServedGraph, rows: number, declared?: WarmUp
   return graph.feeds.map((feed, index) => {
     const { preprocess } = graph;
     if (preprocess !== undefined && feed.name === preprocess.output) {
-      const ids = hashedNgrams(new Array<Uint8Array>(rows).fill(Buffer.from(WARM_TEXT)), preprocess.spec);
-      return { name: feed.name, datatype: feed.datatype, shape: [rows, ids.length / rows], data: ids };
+      return ngramTensor(feed, new Array<Uint8Array>(rows).fill(Buffer.from(WARM_TEXT)), preprocess.spec);
     }
     const given = declared?.inputs[feed.name];
     const dims = given?.dims ?? (graph.requestInputs[index] ?? feed).dims;

@@ -31,7 +31,7 @@ before(async () => {
     large: { graph: Buffer.alloc(2 << 20) },
     mismatch: { graph: 'linear', yaml: 'input: [{ name: x, data_type: TYPE_FP32, dims: [4] }]' },
   });
-  pool = await startPool(repository.dir);
+  pool = await startPool(repository.dir, { maxFileBytes: 1 << 20 });
 });
 after(async () => {
   await pool[Symbol.asyncDispose]();

@@ -1,5 +1,6 @@
 import { connectBus } from '@spillway/bus/connect';
 import { keepLease } from '@spillway/bus/leases';
+import type { Codec } from '@spillway/contracts/codec';
 import {
   type Batch,
   type BatchDone,
@@ -13,11 +14,18 @@ import {
 import { type ServedDuplex, serveDuplex } from '@spillway/rpc/duplex';
 import { startGrpcServer } from '@spillway/rpc/server';
 
-const METHOD = { path: DISPATCH_PATH, request: workerMessageCodec, response: batcherMessageCodec };
+/** A message may bring its bytes along: a benchmark encodes once and sends often. */
+export type PeerMessage = BatcherMessage & { encoded?: Uint8Array };
+
+const response: Codec<PeerMessage> = {
+  encode: (message) => message.encoded ?? batcherMessageCodec.encode(message),
+  decode: (bytes) => batcherMessageCodec.decode(bytes),
+};
+const METHOD = { path: DISPATCH_PATH, request: workerMessageCodec, response };
 
 /** One worker's stream as a batcher sees it. */
 export type WorkerStream = {
-  stream: ServedDuplex<WorkerMessage, BatcherMessage>;
+  stream: ServedDuplex<WorkerMessage, PeerMessage>;
   hello: Hello | undefined;
   credits: Map<string, number>;
   done: BatchDone[];
@@ -39,7 +47,7 @@ export type BatcherPeer = Awaited<ReturnType<typeof startBatcherPeer>>;
 /** The batcher's end of the dispatch stream, played by the test over a real gRPC server, with a lease of its own. */
 export async function startBatcherPeer(natsUrl: string, instance: string) {
   const streams: WorkerStream[] = [];
-  const service = serveDuplex<WorkerMessage, BatcherMessage>(METHOD, (stream) => {
+  const service = serveDuplex<WorkerMessage, PeerMessage>(METHOD, (stream) => {
     const worker: WorkerStream = {
       stream,
       hello: undefined,

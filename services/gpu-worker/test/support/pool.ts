@@ -19,9 +19,12 @@ export type TestPool = AsyncDisposable & {
   ready(): Promise<void>;
 };
 
-export type TestPoolOptions = { shared?: number; runLimitMs?: number; providers?: string[] } & Partial<
-  Pick<PoolOptions, 'loadLimitMs'>
->;
+export type TestPoolOptions = {
+  shared?: number;
+  runLimitMs?: number;
+  maxFileBytes?: number;
+  providers?: string[];
+} & Partial<Pick<PoolOptions, 'loadLimitMs'>>;
 
 /** A pool of real executor children over a model repository. */
 export async function startPool(dir: string, options: TestPoolOptions = {}): Promise<TestPool> {
@@ -32,7 +35,7 @@ export async function startPool(dir: string, options: TestPoolOptions = {}): Pro
     worker: 'worker-test',
     providers: options.providers ?? ['cpu'],
     intraOpThreads: 1,
-    maxFileBytes: 1 << 20,
+    maxFileBytes: options.maxFileBytes ?? 8 << 20,
   });
   const waiting = new Map<string, (ended: Ended) => void>();
   const end = (id: string, ended: Ended) => {

@@ -22,7 +22,7 @@ input: [{ name: x, data_type: TYPE_STRING, dims: [1] }]
 output: [{ name: y, data_type: TYPE_FP16, dims: [-1, 2] }]
 instance_group: [{ count: 2, kind: KIND_CPU }, { count: 1, kind: KIND_CPU }]
 version_policy: { specific: { versions: [1, 3] } }
-dynamic_batching: { default_queue_policy: { default_timeout_microseconds: 250000 } }
+dynamic_batching: { max_queue_delay_microseconds: 1500, default_queue_policy: { default_timeout_microseconds: 250000 } }
 model_warmup: [{ name: w, batch_size: 2, inputs: { x: { data_type: TYPE_STRING, dims: [1], zero_data: true } } }]
 response_cache: { enable: true, ttl_seconds: 30 }
 run_limit_ms: 100
@@ -41,6 +41,7 @@ cost: rows
     maxDeadlineMs: 60_000,
     runLimitMs: 100,
     costRule: 'rows',
+    maxQueueDelayMs: 1.5,
     responseCache: { ttlMs: 30_000 },
     warmUps: [{ name: 'w', rows: 2, inputs: { x: { dims: [1], fill: 'zero' } } }],
     parameters: {},

@@ -1,0 +1,36 @@
+import { startGrpcServer } from '@spillway/rpc/server';
+import type { DoorContext } from './door-context.ts';
+import { serveInfer } from './grpc-infer.ts';
+import { serveMetadata } from './grpc-metadata.ts';
+import { serveStreamInfer } from './grpc-stream-infer.ts';
+
+export type GrpcDoorOptions = { host: string; port: number };
+export type GrpcDoor = {
+  port: number;
+  /** What the health service says. NOT_SERVING until told otherwise. */
+  setServing(serving: boolean): void;
+  /** Takes no new calls and finishes what is in flight. @returns Whether everything ended in time; the rest was reset. */
+  drain(timeoutMs: number): Promise<boolean>;
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+/** The gRPC door: the Open Inference Protocol v2 with Triton's additions, and the standard health service. */
+export async function openGrpcDoor(context: DoorContext, options: GrpcDoorOptions): Promise<GrpcDoor> {
+  const streams = serveStreamInfer(context);
+  const server = await startGrpcServer({
+    host: options.host,
+    port: options.port,
+    services: [serveInfer(context), streams.service, ...serveMetadata(context)],
+    maxReceiveBytes: context.maxBodyBytes,
+    publicDoor: true,
+  });
+  return {
+    port: server.port,
+    setServing: server.setServing,
+    drain: (timeoutMs) => {
+      streams.drain();
+      return server.drain(timeoutMs);
+    },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}

@@ -1,0 +1,65 @@
+import { SpillwayError } from '@spillway/errors/spillway-error';
+import type { GrpcService } from '@spillway/rpc/method';
+import { serveUnary, type UnaryCall } from '@spillway/rpc/unary';
+import { writeInferAnswer } from '../core/oip-grpc-answer.ts';
+import { emptyCall, readInferMessage } from '../core/oip-grpc-request.ts';
+import { putReceipt } from '../core/receipt-fields.ts';
+import type { Answer, InferRequest } from '../core/request.ts';
+import type { DoorContext } from './door-context.ts';
+import { asBuffer, BYTES, beginRequest, callerOf, parentOf, requestOf, SERVICE, usableMs } from './grpc-call.ts';
+
+/** `ModelInfer`: one request, one answer, the receipt in the trailers. */
+export const serveInfer = (context: DoorContext): GrpcService =>
+  serveUnary({ path: `/${SERVICE}/ModelInfer`, request: BYTES, response: BYTES }, (message, call) =>
+    infer(context, asBuffer(message), call),
+  );
+
+function infer(context: DoorContext, message: Buffer, call: UnaryCall): Promise<Uint8Array> {
+  const { observer, pipeline } = context;
+  const ending = beginRequest(context, parentOf(call), undefined);
+  const asked = emptyCall();
+  return new Promise((resolve, reject) => {
+    let over = false;
+    const fail = (thrown: unknown) => {
+      if (over) return;
+      over = true;
+      ending.error = SpillwayError.from(thrown);
+      observer.end(ending);
+      reject(ending.error);
+    };
+    const answered = (request: InferRequest, answer: Answer) => {
+      if (over) return;
+      const bytes = writeInferAnswer(answer, asked);
+      over = true;
+      putReceipt(call.setTrailer, ending, request.trafficClass, answer.receipt);
+      ending.receipt = answer.receipt;
+      observer.end(ending);
+      resolve(bytes);
+    };
+    try {
+      const caller = callerOf(context, call);
+      ending.requestId = caller.metadata.requestId ?? ending.requestId;
+      readInferMessage(message, asked);
+      const leftMs = call.remainingMs === undefined ? undefined : usableMs(call.remainingMs);
+      const request = requestOf(caller, asked, ending, leftMs);
+      ending.request = request;
+      const giveUp = pipeline.submit(request, {
+        answered: (answer) => {
+          try {
+            answered(request, answer);
+          } catch (thrown) {
+            fail(thrown);
+          }
+        },
+        failed: fail,
+      });
+      call.onCancel(() => {
+        if (over) return; // the call has ended in order: grpc-js calls that cancelled too
+        giveUp();
+        fail(new SpillwayError('CANCELLED', 'the client cancelled the call'));
+      });
+    } catch (thrown) {
+      fail(thrown);
+    }
+  });
+}

@@ -1,0 +1,32 @@
+import { serveDuplex } from '@spillway/rpc/duplex';
+import type { GrpcService } from '@spillway/rpc/method';
+import type { DoorContext } from './door-context.ts';
+import { BYTES, callerOf, SERVICE } from './grpc-call.ts';
+import { type Stream, StreamCall } from './grpc-stream-call.ts';
+
+export type StreamInfer = {
+  service: GrpcService;
+  /** Reads no further request; each stream ends with UNAVAILABLE when what is in flight on it is answered. */
+  drain(): void;
+};
+
+/** `ModelStreamInfer`: many requests in flight on one call, answered in their order. */
+export function serveStreamInfer(context: DoorContext): StreamInfer {
+  const streams = new Set<StreamCall>();
+  let draining = false;
+  const service = serveDuplex(
+    { path: `/${SERVICE}/ModelStreamInfer`, request: BYTES, response: BYTES },
+    (stream: Stream) => {
+      const caller = callerOf(context, stream.facts);
+      const opened = new StreamCall(context, stream, caller);
+      streams.add(opened);
+      stream.onClose(() => streams.delete(opened));
+      if (draining) opened.drain();
+    },
+  );
+  const drain = () => {
+    draining = true;
+    for (const stream of streams) stream.drain();
+  };
+  return { service, drain };
+}

@@ -1,0 +1,171 @@
+import type { DataTypeName } from '@spillway/contracts/tensor';
+import { SpillwayError } from '@spillway/errors/spillway-error';
+import { dataFromContents } from './oip-grpc-contents.ts';
+import { readParameter, wholeNumber } from './oip-grpc-parameters.ts';
+import { datatypeFromJson } from './oip-json.ts';
+import type { TensorValue } from './request.ts';
+import { broken, LENGTH, VARINT, WireReader } from './wire-reader.ts';
+
+/** What a ModelInferRequest says. Filled as it is read, so that a failure can be answered under the client's id. */
+export type GrpcInferCall = {
+  model: string;
+  /** Empty: the newest. */
+  version: string;
+  /** The client's own label, echoed. */
+  clientId: string;
+  inputs: TensorValue[];
+  /** Names of the outputs asked for; none: all. */
+  outputs: string[];
+  timeoutUs: number | undefined;
+  /** 0: none. */
+  priority: number;
+};
+
+export const emptyCall = (): GrpcInferCall => ({
+  model: '',
+  version: '',
+  clientId: '',
+  inputs: [],
+  outputs: [],
+  timeoutUs: undefined,
+  priority: 0,
+});
+
+type Input = { name: string; datatype: DataTypeName; shape: number[]; contents: Buffer | undefined };
+
+const MAX_TENSORS = 64;
+const MAX_RANK = 32;
+
+const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
+const unsupported = (message: string): SpillwayError => new SpillwayError('UNSUPPORTED', message);
+
+/**
+ * Reads a serialized ModelInferRequest. Tensors are views of `message` where they can be; their sizes are held against the
+ * model's declaration later, like those of every door.
+ * @throws SpillwayError `INVALID_REQUEST` or `UNSUPPORTED`, naming the field; `call` holds what was read before.
+ */
+export function readInferMessage(message: Buffer, call: GrpcInferCall): void {
+  const reader = new WireReader(message);
+  const inputs: Input[] = [];
+  const raw: Buffer[] = [];
+  while (reader.next()) {
+    if (reader.wireType !== LENGTH) {
+      reader.skip(); // every field we know is length-delimited
+      continue;
+    }
+    switch (reader.field) {
+      case 1:
+        call.model = reader.string();
+        break;
+      case 2:
+        call.version = reader.string();
+        break;
+      case 3:
+        call.clientId = reader.string();
+        break;
+      case 4:
+        applyParameter(reader.message(), call);
+        break;
+      case 5:
+        atMost(inputs.length, 'inputs');
+        inputs.push(readInput(reader.message(), inputs.length));
+        break;
+      case 6:
+        atMost(call.outputs.length, 'outputs');
+        call.outputs.push(readOutput(reader.message(), call.outputs.length));
+        break;
+      case 7:
+        atMost(raw.length, 'raw_input_contents');
+        raw.push(reader.bytes());
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  if (raw.length === 0) {
+    for (const { name, datatype, shape, contents } of inputs) {
+      call.inputs.push({ name, datatype, shape, data: dataFromContents(name, datatype, shape, contents) });
+    }
+    return;
+  }
+  if (raw.length !== inputs.length) {
+    throw bad(`raw_input_contents: expected ${inputs.length} entries, one for each input, got ${raw.length}`);
+  }
+  for (let i = 0; i < inputs.length; i += 1) {
+    const { name, datatype, shape, contents } = inputs[i] as Input;
+    if (contents !== undefined && contents.length > 0) {
+      throw bad(`input "${name}": contents: expected none beside raw_input_contents`);
+    }
+    call.inputs.push({ name, datatype, shape, data: raw[i] as Buffer });
+  }
+}
+
+function atMost(count: number, what: string): void {
+  if (count === MAX_TENSORS) throw bad(`${what}: expected at most ${MAX_TENSORS} entries`);
+}
+
+function readInput(reader: WireReader, index: number): Input {
+  let name = '';
+  let datatype = '';
+  let contents: Buffer | undefined;
+  const shape: number[] = [];
+  while (reader.next()) {
+    const { field, wireType } = reader;
+    if (field === 1 && wireType === LENGTH) name = reader.string();
+    else if (field === 2 && wireType === LENGTH) datatype = reader.string();
+    else if (field === 3 && wireType === LENGTH) readDims(reader.message(), shape, index);
+    else if (field === 3 && wireType === VARINT) readDim(reader, shape, index);
+    else if (field === 4 && wireType === LENGTH) {
+      const { key } = readParameter(reader.message());
+      if (key === 'shared_memory_region') throw unsupported(`inputs[${index}]: shared memory is not served`);
+    } else if (field === 5 && wireType === LENGTH) {
+      if (contents !== undefined) throw bad(`inputs[${index}].contents: expected it once`);
+      contents = reader.bytes();
+    } else if (field <= 5) throw broken();
+    else reader.skip();
+  }
+  return { name, datatype: datatypeFromJson(datatype, `input "${name}"`), shape, contents };
+}
+
+function readDims(packed: WireReader, shape: number[], index: number): void {
+  while (!packed.atEnd) readDim(packed, shape, index);
+}
+
+function readDim(reader: WireReader, shape: number[], index: number): void {
+  const dim = reader.int64();
+  if (!Number.isSafeInteger(dim) || dim < 0) throw bad(`inputs[${index}].shape: expected integers ≥ 0, got ${dim}`);
+  if (shape.length === MAX_RANK) throw bad(`inputs[${index}].shape: expected at most ${MAX_RANK} dimensions`);
+  shape.push(dim);
+}
+
+function readOutput(reader: WireReader, index: number): string {
+  let name = '';
+  while (reader.next()) {
+    if (reader.wireType !== LENGTH) reader.skip();
+    else if (reader.field === 1) name = reader.string();
+    else if (reader.field === 2) {
+      const { key } = readParameter(reader.message());
+      if (key === 'classification') throw unsupported(`outputs[${index}].parameters.classification is not served`);
+      if (key === 'shared_memory_region') throw unsupported(`outputs[${index}]: shared memory is not served`);
+    } else reader.skip();
+  }
+  return name;
+}
+
+function applyParameter(entry: WireReader, call: GrpcInferCall): void {
+  const parameter = readParameter(entry);
+  switch (parameter.key) {
+    case 'priority':
+      call.priority = wholeNumber(parameter);
+      break;
+    case 'timeout':
+      call.timeoutUs = wholeNumber(parameter) || undefined; // 0: none, as at Triton
+      break;
+    case 'sequence_id':
+    case 'sequence_start':
+    case 'sequence_end':
+      if (parameter.value) throw unsupported(`parameters.${parameter.key}: sequences are not served`);
+      break;
+    default: // a parameter of the backend; none of ours reads one yet
+  }
+}

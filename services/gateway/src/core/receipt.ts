@@ -1,0 +1,48 @@
+import type { ReplyFrame } from '@spillway/contracts/messages';
+import type { Answer, CacheOutcome, Receipt } from './request.ts';
+import { decodeTensors } from './tensor-codec.ts';
+
+/** What the gateway itself knows about an answer. */
+export type Known = { model: { model: string }; version: string; cache: CacheOutcome; degraded: string };
+
+/** Of an answer that no worker gave. */
+export const emptyReceipt = ({ version, cache, degraded }: Omit<Known, 'model'>): Receipt => ({
+  rung: 'run',
+  cache,
+  version,
+  variant: '',
+  queueMs: 0,
+  runMs: 0,
+  batchId: '',
+  batchRows: 0,
+  closedBy: '',
+  worker: '',
+  degraded,
+});
+
+/** How an event ends that has become a job: its answer, and what is known of it, is the worker's to store. */
+export const ticket = (version: string): Receipt => ({
+  ...emptyReceipt({ version, cache: 'bypass', degraded: '' }),
+  rung: 'ticket',
+});
+
+/** A wait that a person would not notice is no wait: the batch was simply forming. */
+const WAITED_MS = 5;
+
+export const answerOf = (known: Known, frame: ReplyFrame, tensors: Uint8Array, queueMs: number): Answer => ({
+  model: known.model.model,
+  outputs: decodeTensors(tensors),
+  receipt: {
+    rung: queueMs > WAITED_MS ? 'wait' : 'run',
+    cache: known.cache,
+    version: frame.version,
+    variant: frame.variant,
+    queueMs,
+    runMs: frame.runMs,
+    batchId: frame.batchId,
+    batchRows: frame.batchRows,
+    closedBy: frame.closedBy,
+    worker: frame.worker,
+    degraded: known.degraded,
+  },
+});

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { tensorsCodec } from '@spillway/contracts/messages';
+import {
+  type DataTypeName,
+  dataTypeName,
+  elementCount,
+  type NumericType,
+  numericView,
+  packBytes,
+  unpackBytes,
+} from '@spillway/contracts/tensor';
+import { REPO } from '@spillway/testing/find-binary';
+import { itemsOf, makeBatch } from '../support/batches.ts';
+import { startPool, type TestPool } from '../support/pool.ts';
+import type { TestTensor } from '../support/tensors.ts';
+
+type JsonTensor = { datatype: DataTypeName; shape: number[]; data: readonly (number | string)[] };
+type Case = { inputs: Record<string, JsonTensor>; outputs: Record<string, JsonTensor> };
+
+const MODELS = join(REPO, 'models');
+const TOLERANCE = 1e-5;
+
+let pool: TestPool;
+before(async () => {
+  pool = await startPool(MODELS);
+});
+after(() => pool[Symbol.asyncDispose]());
+
+function toTensor([name, { datatype, shape, data }]: [string, JsonTensor]): TestTensor {
+  if (datatype === 'BYTES')
+    return { name, datatype, shape, data: packBytes(data.map((text) => Buffer.from(String(text)))) };
+  const array = numericView(
+    datatype,
+    new Uint8Array(elementCount(shape) * 8).subarray(0, elementCount(shape) * (datatype === 'INT64' ? 8 : 4)),
+  );
+  for (let i = 0; i < data.length; i += 1) array[i] = data[i] as number;
+  return { name, datatype, shape, data: new Uint8Array(array.buffer, array.byteOffset, array.byteLength) };
+}
+
+function toJson(bytes: Uint8Array): Record<string, JsonTensor> {
+  const entries = tensorsCodec.decode(bytes).tensors.map(({ name, datatype: id, shape, data }) => {
+    const datatype = dataTypeName(id);
+    const elements =
+      datatype === 'BYTES'
+        ? unpackBytes(data, elementCount(shape), name).map((element) => Buffer.from(element).toString())
+        : [...numericView(datatype as NumericType, data)].map(Number);
+    return [name, { datatype, shape: [...shape], data: elements }] as [string, JsonTensor];
+  });
+  return Object.fromEntries(entries);
+}
+
+function assertClose(got: Record<string, JsonTensor>, expected: Record<string, JsonTensor>, at: string): void {
+  for (const [name, wanted] of Object.entries(expected)) {
+    const tensor = got[name];
+    assert.deepEqual([tensor?.datatype, tensor?.shape], [wanted.datatype, wanted.shape], `${at} ${name}`);
+    for (const [i, value] of wanted.data.entries()) {
+      const answer = tensor?.data[i];
+      if (typeof value === 'string') assert.equal(answer, value, `${at} ${name}[${i}]`);
+      else
+        assert.ok(
+          Math.abs(Number(answer) - value) <= TOLERANCE * Math.max(1, Math.abs(value)),
+          `${at} ${name}[${i}]: ${answer}, expected ${value}`,
+        );
+    }
+  }
+}
+
+const withCases = readdirSync(MODELS).filter((model) => existsSync(join(MODELS, model, 'expected.json')));
+
+/** Models whose inputs are joined from features get them from the gateway, not here. */
+const isWhole = (model: string): boolean =>
+  !readFileSync(join(MODELS, model, 'model.yaml'), 'utf8').includes('\nfeatures:');
+
+for (const model of withCases.filter(isWhole)) {
+  test(`${model} answers its committed cases as plain ONNX Runtime did, alone and in batches`, async () => {
+    const { cases } = JSON.parse(readFileSync(join(MODELS, model, 'expected.json'), 'utf8')) as { cases: Case[] };
+    for (const [i, { inputs, outputs }] of cases.entries()) {
+      const ended = await pool.run(makeBatch(model, [Object.entries(inputs).map(toTensor)]));
+      const [item] = ended.how === 'done' ? itemsOf(ended.frames) : [];
+      assert.equal(item?.errorMessage, '', `case ${i}`);
+      assertClose(toJson(item!.tensors), outputs, `case ${i}`);
+    }
+    const together = await pool.run(
+      makeBatch(
+        model,
+        cases.map(({ inputs }) => Object.entries(inputs).map(toTensor)),
+      ),
+    );
+    const items = together.how === 'done' ? itemsOf(together.frames) : [];
+    for (const [i, { outputs }] of cases.entries())
+      assertClose(toJson(items[i]!.tensors), outputs, `case ${i} in a batch`);
+  });
+}
+
+test('every default model is loaded', () => {
+  assert.deepEqual(
+    pool.loaded.filter(({ error }) => error !== '').map(({ model, error }) => `${model}: ${error}`),
+    [],
+  );
+  assert.deepEqual(pool.loaded.map(({ model }) => model).sort(), withCases.sort());
+});
