@@ -94,10 +94,18 @@ class ConnectedBus implements BusInternals {
         }),
       );
     }
-    const { token, ack } = this.#acks.expect(options.timeoutMs ?? 2_000);
+    if (payload.byteLength > this.maxPayload) {
+      const text = `expected at most ${this.maxPayload} bytes in a message, got ${payload.byteLength}`;
+      return Promise.reject(new SpillwayError('PAYLOAD_TOO_LARGE', text, { reason: 'max_payload' }));
+    }
     const headers =
       options.msgId === undefined ? options.headers : { ...options.headers, 'Nats-Msg-Id': options.msgId };
-    this.client.publish(subject, payload, `${this.#ackInbox}.${token}`, headers);
+    const { token, ack } = this.#acks.expect(options.timeoutMs ?? 2_000);
+    try {
+      this.client.publish(subject, payload, `${this.#ackInbox}.${token}`, headers);
+    } catch (thrown) {
+      this.#acks.fail(token, SpillwayError.from(thrown)); // a header value that NATS cannot carry
+    }
     return ack;
   }
 

@@ -74,6 +74,12 @@ export class PubAcks {
     else waiting.resolve({ stream: body.stream, seq: body.seq, duplicate: body.duplicate === true });
   }
 
+  /** The message was not sent. */
+  fail(token: string, error: SpillwayError): void {
+    this.#waiting.get(token)?.reject(error);
+    this.#waiting.delete(token);
+  }
+
   /** Call every few hundred ms. */
   expire(): void {
     const now = this.#clock.now();

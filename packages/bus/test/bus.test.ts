@@ -108,6 +108,11 @@ test('a stream at its bound answers OVERLOADED and names the knob', async () => 
   await assert.rejects(fill(), { code: 'OVERLOADED', reason: 'queue_bound', retryAfterMs: 1_000 });
 });
 
+test('a message that is too large is refused before it is sent, and nothing of it stays behind', async () => {
+  const large = Buffer.alloc(bus.maxPayload + 1);
+  await assert.rejects(bus.publishToStream(workSubject('vip', 'large'), large), { code: 'PAYLOAD_TOO_LARGE' });
+});
+
 test('a subject that no stream takes is UNAVAILABLE at once', async () => {
   await assert.rejects(bus.publishToStream('nobody.listens', bytes('x')), { code: 'UNAVAILABLE' });
 });

@@ -33,11 +33,13 @@ export function rotateLogs(paths: () => string[]): Disposable {
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-/** The last lines of a log, read from its last 16 KiB. Empty if there is none. */
-export function tailOf(path: string, lines: number): string[] {
+export const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+
+/** The last lines of a log, read from its last 16 KiB. Empty if there is none. @param from Bytes before it belong to earlier lives. */
+export function tailOf(path: string, lines: number, from = 0): string[] {
   try {
     const size = statSync(path).size;
-    const length = Math.min(size, 16 * 1024);
+    const length = Math.min(size - (from > size ? 0 : from), 16 * 1024);
     const buffer = Buffer.alloc(length);
     const file = openSync(path, 'r');
     readSync(file, buffer, 0, length, size - length);

@@ -96,7 +96,7 @@ function supervise(context: Context, options: MeshOptions, plan: MeshPlan, { fil
 }
 
 /** A worker that is ready has put its models into the catalogue; the doors hear of it a moment later. */
-const SERVED_WITHIN_MS = 5_000;
+const SERVED_WITHIN_MS = 2_500;
 
 /** Waits until every gateway serves every model of the repository; says which are not served, as one may not load. */
 async function untilServed({ say }: Context, state: MeshState, key: string, aborted: AbortSignal): Promise<void> {

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CliError } from './context.ts';
 import { Guardian } from './guardian.ts';
-import { rotateLogs, tailOf } from './log-file.ts';
+import { rotateLogs } from './log-file.ts';
+import { formatLine } from './log-line.ts';
 import type { ServiceState } from './state-file.ts';
 import { type ChildEvent, type ChildSpec, SupervisedChild } from './supervised-child.ts';
 
@@ -135,17 +136,21 @@ export class Supervisor {
 
   #onCrash(child: SupervisedChild, event: Extract<ChildEvent, { kind: 'ended' }>): void {
     const { name } = child.spec;
+    if (!this.#everReady.has(name) && event.exitCode === EXIT_CONFIG) {
+      this.#givenUp.set(name, 'refuses its configuration');
+      return;
+    }
     this.#hooks.say(`${name} ended (${event.how}); starting it again in ${event.restartInMs} ms`);
     if (this.#everReady.has(name)) return;
-    if (event.exitCode === EXIT_CONFIG) this.#givenUp.set(name, 'refuses its configuration');
-    else if (child.restarts >= CRASHES_AT_START)
-      this.#givenUp.set(name, `ended ${child.restarts} times (${event.how})`);
+    if (child.restarts >= CRASHES_AT_START) this.#givenUp.set(name, `ended ${child.restarts} times (${event.how})`);
   }
 
   #startFailure(name: string, why: string): CliError {
-    const path = this.#children.find(({ spec }) => spec.name === name)?.spec.logPath ?? '';
-    const lines = tailOf(path, 12).map((line) => `  | ${line.length > 400 ? `${line.slice(0, 400)}…` : line}`);
-    return new CliError([`${name} ${why}; the end of its log:`, ...lines].join('\n'), [`Whole log: ${path}`]);
+    const child = this.#children.find(({ spec }) => spec.name === name);
+    const lines = (child?.lastLines(12) ?? []).map(formatLine);
+    const shown = lines.map((line) => `  | ${line.length > 400 ? `${line.slice(0, 400)}…` : line}`);
+    const path = child?.spec.logPath ?? '';
+    return new CliError([`${name} ${why}; the end of its log:`, ...shown].join('\n'), [`Whole log: ${path}`]);
   }
 }
 

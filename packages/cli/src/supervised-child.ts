@@ -3,7 +3,7 @@ import { closeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Clock, monotonicClock } from '@spillway/lifecycle/clock';
 import { BackOff } from './back-off.ts';
-import { openLog } from './log-file.ts';
+import { openLog, sizeOf, tailOf } from './log-file.ts';
 import { type Probe, probe } from './probe.ts';
 
 export type ChildSpec = {
@@ -45,6 +45,7 @@ export class SupervisedChild {
   #readyAtMs: number | undefined;
   #restarts = 0;
   #waitingFor = '';
+  #logStart = 0;
 
   constructor(
     spec: ChildSpec,
@@ -73,6 +74,11 @@ export class SupervisedChild {
     return this.#waitingFor;
   }
 
+  /** The last lines that this life of the child, or the last one, has written. */
+  lastLines(count: number): string[] {
+    return tailOf(this.spec.logPath, count, this.#logStart);
+  }
+
   start(): void {
     this.#state = 'starting';
     this.#readyAtMs = undefined;
@@ -80,6 +86,7 @@ export class SupervisedChild {
     this.#spawnedAtMs = this.#clock.now();
     const { command, args, env, logPath } = this.spec;
     const log = openLog(logPath);
+    this.#logStart = sizeOf(logPath);
     // Its own process group: Ctrl-C reaches only the launcher, which keeps the order of the drain; and what the child
     // started itself is ended with it.
     const child = spawn(command, args, { env, detached: true, stdio: ['ignore', log, log] });

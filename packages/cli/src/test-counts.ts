@@ -8,8 +8,8 @@ export type TestRun = {
   skipped: NamedTest[];
 };
 
-/** A command of the test run besides the counting: its own exit code is the last word. */
-export type StepResult = { name: string; exitCode: number };
+/** One command of the test run, and what was reported while it ran (nothing by a type check). */
+export type StepResult = { name: string; exitCode: number; runs: TestRun[] };
 
 export type TestTotals = { passed: number; failed: number; lines: string[] };
 
@@ -21,14 +21,15 @@ export const parseReport = (text: string): TestRun[] =>
     .map((line) => JSON.parse(line) as TestRun);
 
 /**
- * Sums runs up. A step that failed without a failed test (a type error, a crash before the first test) counts as one failure, so
+ * Sums steps up. One that failed without a failed test (a type error, a crash before the first test) counts as one failure, so
  * that "0 failed" always means that everything is well. With `allowSkips` false each skipped test counts as failed.
  */
-export function totalsOf(runs: TestRun[], steps: StepResult[], allowSkips: boolean): TestTotals {
+export function totalsOf(steps: StepResult[], allowSkips: boolean): TestTotals {
   const lines: string[] = [];
+  const runs = steps.flatMap((step) => step.runs);
   const passed = sum(runs, (run) => run.passed);
   const skipped = runs.flatMap((run) => run.skipped.map((test) => ({ ...test, workspace: run.workspace })));
-  let failed = sum(runs, (run) => run.failed.length);
+  let failed = 0;
   for (const run of runs) {
     for (const { name, file } of run.failed) lines.push(`failed: ${run.workspace}: ${name} (${file})`);
   }
@@ -38,9 +39,12 @@ export function totalsOf(runs: TestRun[], steps: StepResult[], allowSkips: boole
     );
   }
   if (!allowSkips) failed += skipped.length;
-  for (const { name, exitCode } of steps.filter((step) => step.exitCode !== 0)) {
-    lines.push(`failed: ${name} (exit code ${exitCode})`);
-    if (failed === 0) failed = 1;
+  for (const { name, exitCode, runs: own } of steps) {
+    if (exitCode !== 0) lines.push(`failed: ${name} (exit code ${exitCode})`);
+    failed += Math.max(
+      sum(own, (run) => run.failed.length),
+      exitCode === 0 ? 0 : 1,
+    );
   }
   if (runs.length === 0 && failed === 0) {
     lines.push('failed: no test has reported');

@@ -111,13 +111,16 @@ export const jobsConsumer = (trafficClass: TrafficClass, model: string, ackWaitM
   memory: false,
 });
 
+/** After so many deliveries an event that failed for good reason is dead; the gateway ends it, not the server. */
+export const EVENT_DELIVERIES = 5;
+
 /** The one consumer that all gateways share for events. */
 export const EVENTS_CONSUMER: ConsumerSpec = {
   stream: EVENTS_STREAM,
   durable: 'gateway_events',
   filterSubject: 'spillway.v1.events.>',
   ackWaitMs: 10_000,
-  maxDeliver: 5,
+  maxDeliver: -1, // the server counts every delay as a delivery: a bound would strand an event that waited for capacity
   maxAckPending: 1_024,
   memory: false,
 };

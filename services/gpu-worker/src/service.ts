@@ -11,13 +11,12 @@ import { createMetrics } from '@spillway/telemetry/metrics';
 import { startTelemetry } from '@spillway/telemetry/start';
 import { BatchFlow } from './adapters/batch-flow.ts';
 import { BatcherClient } from './adapters/batcher-client.ts';
-import { Catalogue, publishCatalogue } from './adapters/catalogue.ts';
-import { ExecutorPool } from './adapters/executor-pool.ts';
+import { publishCatalogue } from './adapters/catalogue.ts';
+import { type ModelHost, startModelHost } from './adapters/model-host.ts';
 import { type Repository, readRepository } from './adapters/model-store.ts';
 import { ReplyPublisher } from './adapters/reply-publisher.ts';
 import { ResultStore } from './adapters/result-store.ts';
-import { executorEnvironment, executorsOf, type GpuWorkerConfig, gpuWorkerConfig, providersOf } from './config.ts';
-import { planModels } from './core/plan-models.ts';
+import { type GpuWorkerConfig, gpuWorkerConfig } from './config.ts';
 import { createWorkerTelemetry } from './telemetry.ts';
 
 const SERVICE = 'gpu-worker';
@@ -57,61 +56,30 @@ export async function startGpuWorker(config: GpuWorkerConfig, environment: NodeJ
     }),
   );
 
-  // Executors start at once: they load while the bus connects.
-  const repository = await openRepository(config.models);
-  const plan = planModels(repository.models, {
-    shared: executorsOf(config),
-    runLimitMs: config.runLimitMs,
-    worker: instance,
-    providers: providersOf(config),
-    intraOpThreads: config.intraOpThreads,
-    maxFileBytes: config.maxModelBytes,
-  });
-  const catalogue = new Catalogue(repository.models, plan.instances, plan.runLimitMs);
-  const known = new Set(repository.models.map((model) => model.name));
-  const telemetry = createWorkerTelemetry({
-    metrics,
-    log,
-    isModel: (name) => known.has(name),
-    liveExecutors: () => pool.live,
-  });
-  for (const { name: model, error } of repository.broken) {
-    catalogue.fail({ model, version: '', error });
-    telemetry.loaded(
-      '',
-      { model, version: '', error, graph: '', provider: '', warmed: [], warning: '', loadMs: 0 },
-      '',
-    );
-  }
   let client: BatcherClient | undefined;
-  const loaded = Promise.withResolvers<void>();
-  const pool: ExecutorPool = new ExecutorPool({
-    plans: plan.executors,
-    loads: plan.loads,
-    runLimitMs: plan.runLimitMs,
-    loadLimitMs: config.loadLimitMs,
-    env: executorEnvironment(environment),
-    events: {
-      onDone: (batch, result) => flow.ran(batch, result),
-      onFailed: (batch, loss) => flow.lost(batch, loss),
-      onNotStarted: (batch) => flow.notStarted(batch),
-      onLoaded: (executor, answer) => {
-        catalogue.loaded(answer);
-        telemetry.loaded(executor, answer, config.provider);
+  const repository = await openRepository(config.models);
+  const names = [...repository.models, ...repository.broken].map(({ name }) => name);
+  const telemetry = createWorkerTelemetry({ metrics, log, models: names, liveExecutors: () => host.pool.live });
+  // Executors start at once: they load while the bus connects.
+  const host: ModelHost = opening.use(
+    startModelHost(repository, {
+      config,
+      environment,
+      telemetry,
+      events: {
+        onDone: (batch, result) => flow.ran(batch, result),
+        onFailed: (batch, loss) => flow.lost(batch, loss),
+        onNotStarted: (batch) => flow.notStarted(batch),
+        onSlots: () => client?.slotsChanged(),
       },
-      onSlots: () => {
-        if (pool.ready) loaded.resolve();
-        client?.slotsChanged();
-      },
-      onLost: telemetry.executorLost,
-    },
-  });
-  opening.use(pool);
+    }),
+  );
+  const { pool, catalogue } = host;
   const onFact = ({ what, ...fields }: { what: string }) => log.info(fields, what);
   const bus = opening.use(await connectBus({ url: config.natsUrl, service: SERVICE, instance, onFact }));
   bus.onUp(() => waitingFor.delete('nats'));
   bus.onDown(() => waitingFor.add('nats'));
-  if (!pool.ready) await loaded.promise;
+  await host.loaded;
   if (catalogue.names.length > 0) waitingFor.delete('models');
   else log.error({ models: config.models, failed: catalogue.failed }, 'no model can be served: waiting for a restart');
 

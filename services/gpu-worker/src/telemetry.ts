@@ -1,7 +1,7 @@
 import type { Batch } from '@spillway/contracts/messages';
 import { recordBatchExecute } from '@spillway/telemetry/batch-links';
 import type { Logger } from '@spillway/telemetry/logger';
-import { counterOf, gaugeOf, histogramOf, type Metrics } from '@spillway/telemetry/metrics';
+import { counterOf, gaugeOf, histogramOf, labelAllowlist, type Metrics } from '@spillway/telemetry/metrics';
 import {
   ATTRIBUTES,
   METRICS,
@@ -73,15 +73,15 @@ const MODEL_RUN = 'model.run';
 
 export type WorkerTelemetry = ReturnType<typeof createWorkerTelemetry>;
 
-/** @param isModel Allowlist of label values. @param liveExecutors For the gauge. */
+/** @param models Allowlist of label values. @param liveExecutors For the gauge. */
 export function createWorkerTelemetry(options: {
   metrics: Metrics;
   log: Logger;
-  isModel: (name: string) => boolean;
+  models: readonly string[];
   liveExecutors: () => number;
 }) {
-  const { metrics, log, isModel, liveExecutors } = options;
-  const label = (model: string): string => (isModel(model) ? model : 'other');
+  const { metrics, log, models, liveExecutors } = options;
+  const label = labelAllowlist(models);
   const size = histogramOf(metrics, METRICS.batchSize);
   const run = histogramOf(metrics, METRICS.batchRun);
   const outcomes = counterOf(metrics, WORKER_METRICS.batchOutcomes);
@@ -134,6 +134,11 @@ export function createWorkerTelemetry(options: {
       if (warning !== '') log.warn({ ...fields, warning }, 'a model was loaded with a warning');
       else
         log.info({ ...fields, run_ms_one: warmed[0]?.runMs, run_ms_full: warmed.at(-1)?.runMs }, 'a model was loaded');
+    },
+    /** Its declaration or its folder is at fault: no executor was asked. */
+    broken(model: string, error: string): void {
+      loads.inc({ model: label(model), provider: 'none', outcome: 'failed' });
+      log.error({ model, error }, 'a model could not be loaded');
     },
     repliesLost(frames: number): void {
       repliesLost.inc({}, frames);

@@ -22,16 +22,20 @@ export async function run(context: Context, argv: string[]): Promise<number> {
   const steps: StepResult[] = [];
   const step = async (name: string, command: string, args: string[]) => {
     context.say(`\n${name}`);
-    steps.push({ name, exitCode: await runStep(command, args, { cwd: context.root, env }) });
+    rmSync(report, { force: true });
+    const exitCode = await runStep(command, args, { cwd: context.root, env });
+    steps.push({ name, exitCode, runs: readRuns(report) });
   };
   const turbo = join(context.root, 'node_modules', '.bin', 'turbo');
-  const turboOptions = [`--concurrency=${availableParallelism()}`, '--continue', '--env-mode=loose', '--ui=stream'];
+  // Each workspace's tests run side by side on all cores but one already, and some of them measure time.
+  const concurrency = Math.max(1, Math.floor(availableParallelism() / 2));
+  const turboOptions = [`--concurrency=${concurrency}`, '--continue', '--env-mode=loose', '--ui=stream'];
   try {
     await step('types and style', turbo, ['run', 'typecheck', 'lint', ...turboOptions, '--output-logs=errors-only']);
     // Never from turbo's cache: what is counted here has run here.
     await step('tests of packages and services', turbo, ['run', 'test', ...turboOptions, '--force']);
     if (!values.quick) await step('the whole mesh', 'npm', ['run', 'test:e2e', '--workspace', 'test']);
-    return summarise(context, readRuns(report), steps, startedMs);
+    return summarise(context, steps, startedMs);
   } finally {
     rmSync(report, { force: true });
   }
@@ -58,12 +62,13 @@ function testEnvironment(context: Context, programs: string[], report: string): 
 function runStep(command: string, args: string[], options: { cwd: string; env: NodeJS.ProcessEnv }): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { ...options, stdio: 'inherit' });
-    // Ctrl-C reaches the child by itself; what is left to do here is to report.
-    const ignore = () => {};
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, ignore);
+    // Ctrl-C in a terminal reaches the child by itself; what is left to do here is to report.
+    const onInterrupt = () => {};
+    const onTerminate = () => child.kill('SIGTERM');
+    process.on('SIGINT', onInterrupt).on('SIGTERM', onTerminate);
     child.once('error', (error) => reject(new CliError(`cannot run ${command}: ${error.message}`)));
     child.once('exit', (code) => {
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, ignore);
+      process.off('SIGINT', onInterrupt).off('SIGTERM', onTerminate);
       resolve(code ?? 1);
     });
   });
@@ -72,10 +77,12 @@ function runStep(command: string, args: string[], options: { cwd: string; env: N
 const readRuns = (report: string): TestRun[] => (existsSync(report) ? parseReport(readFileSync(report, 'utf8')) : []);
 
 /** The last line is what a machine reads: `N passed, N failed`. */
-function summarise(context: Context, runs: TestRun[], steps: StepResult[], startedMs: number): number {
+function summarise(context: Context, steps: StepResult[], startedMs: number): number {
   const inCi = context.env['CI'] !== undefined && context.env['CI'] !== '' && context.env['CI'] !== 'false';
-  const { passed, failed, lines } = totalsOf(runs, steps, !inCi);
-  const rows = runs.map((run) => [run.workspace, run.passed, run.failed.length, run.skipped.length].map(String));
+  const { passed, failed, lines } = totalsOf(steps, !inCi);
+  const rows = steps
+    .flatMap(({ runs }) => runs)
+    .map((run) => [run.workspace, run.passed, run.failed.length, run.skipped.length].map(String));
   context.print('');
   for (const line of table(['workspace', 'passed', 'failed', 'skipped'], rows)) context.print(line);
   for (const line of lines) context.print(line);

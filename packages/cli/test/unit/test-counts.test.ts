@@ -6,28 +6,28 @@ const run = (passed: number, failed: string[] = [], skipped: string[] = []): Tes
   const named = (name: string) => ({ name, file: 'a.test.ts', reason: 'needs a GPU' });
   return { workspace: '@spillway/a', passed, failed: failed.map(named), skipped: skipped.map(named) };
 };
-const ok = { name: 'tests', exitCode: 0 };
-const bad = { name: 'tests', exitCode: 1 };
+const step = (exitCode: number, ...runs: TestRun[]) => ({ name: 'a step', exitCode, runs });
 
 test('runs are summed up, and failures are named', () => {
-  const { passed, failed, lines } = totalsOf([run(3), run(2, ['x is y'])], [bad], true);
+  const { passed, failed, lines } = totalsOf([step(1, run(3), run(2, ['x is y']))], true);
   assert.deepEqual([passed, failed], [5, 1]);
   assert.ok(lines.includes('failed: @spillway/a: x is y (a.test.ts)'));
 });
 
 test('a step that failed without a failed test is one failure', () => {
-  assert.equal(totalsOf([run(3)], [{ name: 'types and style', exitCode: 2 }, ok], true).failed, 1);
+  assert.equal(totalsOf([step(2), step(0, run(3))], true).failed, 1);
+  assert.equal(totalsOf([step(2), step(1, run(3, ['x', 'y']))], true).failed, 3);
 });
 
 test('no report at all is a failure', () => {
-  assert.equal(totalsOf([], [ok], true).failed, 1);
+  assert.equal(totalsOf([step(0)], true).failed, 1);
 });
 
 test('a skipped test is named with its reason, and fails where skips are not allowed', () => {
-  const allowed = totalsOf([run(3, [], ['on a GPU'])], [ok], true);
+  const allowed = totalsOf([step(0, run(3, [], ['on a GPU']))], true);
   assert.deepEqual([allowed.passed, allowed.failed], [3, 0]);
   assert.deepEqual(allowed.lines, ['skipped: @spillway/a: on a GPU: needs a GPU']);
-  assert.equal(totalsOf([run(3, [], ['on a GPU'])], [ok], false).failed, 1);
+  assert.equal(totalsOf([step(0, run(3, [], ['on a GPU']))], false).failed, 1);
 });
 
 test('a report has one run in each line', () => {

@@ -20,8 +20,8 @@ export const DISPATCH_METHOD = { path: DISPATCH_PATH, request: workerMessageCode
 const MAX_UNSENT_BYTES = 64 * 1024 * 1024;
 
 type Stream = ServedDuplex<WorkerMessage, BatcherMessage>;
-/** `name` is this stream's; `instance` is what the worker calls itself. */
-type Worker = { name: string; instance: string; stream: Stream };
+/** By the name of its stream; `instance` is what the worker calls itself. */
+type Worker = { instance: string; stream: Stream };
 
 export type WorkerServerOptions = {
   dispatcher: Dispatcher;
@@ -47,10 +47,6 @@ export class WorkerServer {
     this.service = serveDuplex(DISPATCH_METHOD, (stream) => this.#accept(stream), {
       maxBufferedBytes: MAX_UNSENT_BYTES,
     });
-  }
-
-  get connected(): number {
-    return this.#workers.size;
   }
 
   /** What cannot be sent comes back at once by the loss of its worker. */
@@ -97,7 +93,7 @@ export class WorkerServer {
 
   #greet(name: string, stream: Stream, hello: Hello): void {
     const { dispatcher, onJoined, wake } = this.#options;
-    this.#workers.set(name, { name, instance: hello.instance, stream });
+    this.#workers.set(name, { instance: hello.instance, stream });
     dispatcher.join(name, hello);
     onJoined(hello.instance, hello);
     for (const { model } of hello.models) wake(model);

@@ -41,8 +41,4 @@ export class InFlightBatches {
     for (const { batchId } of lost) this.#byId.delete(batchId);
     return lost;
   }
-
-  values(): Iterable<Dispatch> {
-    return this.#byId.values();
-  }
 }

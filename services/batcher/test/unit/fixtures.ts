@@ -1,5 +1,4 @@
 import type { TrafficClass } from '@spillway/contracts/classes';
-import { classRank } from '@spillway/contracts/classes';
 import type { BatchDone, Hello, ServedModel, WorkFrame, WorkItem } from '@spillway/contracts/messages';
 import { ManualClock } from '@spillway/lifecycle/manual-clock';
 import type { BatchRules, Place, Queued } from '../../src/core/batch-queue.ts';
@@ -171,5 +170,3 @@ export class Bench {
     return { batchId, worker: slot.worker, seqs: work.map((one) => one.item.seq), closedBy };
   }
 }
-
-export { classRank };

@@ -4,12 +4,18 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { dialFeatures, type FetchClient, readRows } from '../support/fetch-client.ts';
-import { createProfiles, putMonthly, putProfiles, startWorld, type World } from '../support/world.ts';
+import {
+  createProfiles,
+  putMonthly,
+  putProfiles,
+  startWorld,
+  type World,
+  type WorldOptions,
+} from '../support/world.ts';
 
 /** A busy machine's timers are late; what is asserted is the order of magnitude. */
-const SLACK_MS = 60;
-const REDIS_TIMEOUT_MS = 50;
-const SQLITE_TIMEOUT_MS = 60;
+const SLACK_MS = 400;
+const TIMEOUT_MS = 50;
 
 type Timed = { ms: number; monthly: string; profile: string };
 
@@ -34,10 +40,10 @@ async function untilPresent(client: FetchClient, view: 'monthly' | 'profile', wi
 
 /** A world in which both sources know `c1`. */
 async function withWorld(
+  options: WorldOptions,
   run: (world: World, client: FetchClient) => Promise<void>,
-  journalMode?: 'WAL' | 'DELETE',
 ): Promise<void> {
-  const world = await startWorld({}, journalMode);
+  const world = await startWorld(options);
   const client = await dialFeatures(world.address);
   try {
     await putMonthly(world.redisClient, 'c1', { balance: 1, late: false });
@@ -53,48 +59,50 @@ async function withWorld(
 
 describe('a source that fails', () => {
   it('that hangs gives defaults within its timeout, at once when its breaker is open, and values soon after it goes on', () =>
-    withWorld(async ({ redis, metric }, client) => {
+    withWorld({ redisTimeoutMs: TIMEOUT_MS }, async ({ redis, metric }, client) => {
       await redis.kill('SIGSTOP');
-      for (let failure = 0; failure < 5; failure += 1) {
+      const isOpen = () => metric('spillway_features_source_open', 'source="redis"');
+      let failures = 0;
+      while ((await isOpen()) === 0) {
         const answer = await timed(client);
         assert.deepEqual([answer.monthly, answer.profile], ['default', 'present']);
-        assert.ok(answer.ms >= REDIS_TIMEOUT_MS - 5 && answer.ms < REDIS_TIMEOUT_MS + SLACK_MS, `${answer.ms} ms`);
+        assert.ok(answer.ms >= TIMEOUT_MS - 2 && answer.ms < TIMEOUT_MS + SLACK_MS, `${answer.ms} ms`);
+        failures += 1;
+        assert.ok(failures < 40, 'the breaker did not open');
       }
+      assert.ok(failures >= 5, `open after ${failures} failures`);
       const trips = await metric('spillway_features_round_trips_total', 'source="redis"');
       const open = await timed(client);
       assert.deepEqual([open.monthly, open.profile], ['default', 'present']);
-      assert.ok(open.ms < 20 + SLACK_MS / 2, `${open.ms} ms with an open breaker`);
       assert.equal(await metric('spillway_features_round_trips_total', 'source="redis"'), trips, 'Redis was not asked');
-      assert.equal(await metric('spillway_features_source_open', 'source="redis"'), 1);
       await redis.kill('SIGCONT');
-      console.log(`Redis resumed: present again after ${(await untilPresent(client, 'monthly', 3_000)).toFixed(0)} ms`);
-      assert.equal(await metric('spillway_features_source_open', 'source="redis"'), 0);
+      console.log(`Redis resumed: present again after ${(await untilPresent(client, 'monthly', 5_000)).toFixed(0)} ms`);
+      assert.equal(await isOpen(), 0);
     }));
 
   it('that hangs for seconds piles nothing up and comes back', () =>
-    withWorld(async ({ redis }, client) => {
+    withWorld({ redisTimeoutMs: TIMEOUT_MS }, async ({ redis }, client) => {
       await redis.kill('SIGSTOP');
       const endMs = performance.now() + 3_500; // longer than the patience with a silent connection
       let asked = 0;
       while (performance.now() < endMs) {
         const answers = await client.fetchAll(Array.from({ length: 50 }, () => ({ entities: ['c1'] })));
         asked += answers.length;
-        assert.ok(
-          answers.every((rows) => rows.errorCode === '' && readRows(rows, 'profile').status[0]?.[0] === 'present'),
-        );
+        assert.ok(answers.every((rows) => readRows(rows, 'monthly').status[0]?.[0] === 'default'));
+        assert.ok(answers.every((rows) => readRows(rows, 'profile').status[0]?.[0] === 'present'));
       }
       await redis.kill('SIGCONT');
-      await untilPresent(client, 'monthly', 3_000);
-      assert.ok(asked > 500, `${asked} answers while Redis hung`);
+      await untilPresent(client, 'monthly', 5_000);
+      assert.ok(asked >= 500, `${asked} answers while Redis hung`);
     }));
 
   it('that is killed gives defaults at once, and values again after its return', () =>
-    withWorld(async ({ redis, redisClient }, client) => {
+    withWorld({}, async ({ redis, redisClient }, client) => {
       await redis.kill();
       for (let call = 0; call < 10; call += 1) {
         const answer = await timed(client);
         assert.deepEqual([answer.monthly, answer.profile], ['default', 'present']);
-        assert.ok(answer.ms < 20 + SLACK_MS, `${answer.ms} ms`);
+        assert.ok(answer.ms < SLACK_MS, `${answer.ms} ms`);
       }
       await redis.restart();
       await redisClient.ping().catch(() => undefined);
@@ -107,20 +115,20 @@ describe('a source that fails', () => {
     }));
 
   it('that is a locked SQLite file gives defaults within its timeout, and values again when it is free', () =>
-    withWorld(async ({ sqlitePath }, client) => {
+    withWorld({ sqliteTimeoutMs: TIMEOUT_MS, journalMode: 'DELETE' }, async ({ sqlitePath }, client) => {
       using locker = new DatabaseSync(sqlitePath, { timeout: 2_000 });
       locker.exec('BEGIN EXCLUSIVE'); // without WAL it keeps readers out
       for (let call = 0; call < 3; call += 1) {
         const answer = await timed(client);
         assert.deepEqual([answer.monthly, answer.profile], ['present', 'default']);
-        assert.ok(answer.ms < SQLITE_TIMEOUT_MS + SLACK_MS, `${answer.ms} ms`);
+        assert.ok(answer.ms < TIMEOUT_MS + SLACK_MS, `${answer.ms} ms`);
       }
       locker.exec('COMMIT');
-      await untilPresent(client, 'profile', 3_000);
-    }, 'DELETE'));
+      await untilPresent(client, 'profile', 5_000);
+    }));
 
   it('that is a slow statement gives defaults within its timeout and does not hold up the other source', () =>
-    withWorld(async ({ sqlitePath }, client) => {
+    withWorld({ sqliteTimeoutMs: TIMEOUT_MS }, async ({ sqlitePath }, client) => {
       const database = new DatabaseSync(sqlitePath, { timeout: 2_000 });
       database.exec('ALTER TABLE profile RENAME TO quick');
       // Counts to a number that takes a second or so before it gives the row.
@@ -129,7 +137,7 @@ describe('a source that fails', () => {
       for (let call = 0; call < 8; call += 1) {
         const answer = await timed(client);
         assert.deepEqual([answer.monthly, answer.profile], ['present', 'default']);
-        assert.ok(answer.ms < SQLITE_TIMEOUT_MS + SLACK_MS, `${answer.ms} ms`);
+        assert.ok(answer.ms < TIMEOUT_MS + SLACK_MS, `${answer.ms} ms`);
       }
       database.exec('DROP VIEW profile');
       database.exec('ALTER TABLE quick RENAME TO profile');
@@ -138,7 +146,7 @@ describe('a source that fails', () => {
     }));
 
   it('that lacks the table or a column gives defaults, not the name of the column as a text', () =>
-    withWorld(async ({ sqlitePath }, client) => {
+    withWorld({}, async ({ sqlitePath }, client) => {
       const database = new DatabaseSync(sqlitePath, { timeout: 2_000 });
       database.exec('ALTER TABLE profile RENAME COLUMN education TO schooling');
       assert.equal((await timed(client)).profile, 'default');
@@ -148,11 +156,11 @@ describe('a source that fails', () => {
     }));
 
   it('is answered for by defaults when the budget of the caller ends first', () =>
-    withWorld(async ({ redis }, client) => {
+    withWorld({}, async ({ redis }, client) => {
       await redis.kill('SIGSTOP');
-      const answer = await timed(client, 10);
+      const answer = await timed(client, 100);
       assert.deepEqual([answer.monthly, answer.profile], ['default', 'present']);
-      assert.ok(answer.ms >= 9 && answer.ms < 10 + SLACK_MS / 2, `${answer.ms} ms`);
+      assert.ok(answer.ms >= 98 && answer.ms < 100 + SLACK_MS, `${answer.ms} ms`);
       await redis.kill('SIGCONT');
     }));
 });
@@ -160,8 +168,7 @@ describe('a source that fails', () => {
 describe('a source that is not there at the start', () => {
   it('does not keep the service from being ready, and is used once it is there', async () => {
     await using world = await startWorld({
-      REDIS_URL: 'redis://127.0.0.1:1',
-      FEATURE_SERVICE_SQLITE_PATH: '/nonexistent/f.sqlite',
+      env: { REDIS_URL: 'redis://127.0.0.1:1', FEATURE_SERVICE_SQLITE_PATH: '/nonexistent/f.sqlite' },
     });
     await using client = await dialFeatures(world.address);
     const answer = await timed(client);

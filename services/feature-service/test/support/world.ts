@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -27,11 +27,17 @@ export type World = AsyncDisposable & {
 
 export type Profile = { id: string; limitBal: number | null; education: number | null; updatedMs: number };
 
+export type WorldOptions = {
+  env?: Record<string, string>;
+  journalMode?: 'WAL' | 'DELETE';
+  /** Long unless a test is about them: a busy machine must not turn values into defaults. */
+  redisTimeoutMs?: number;
+  sqliteTimeoutMs?: number;
+};
+
 /** The service in this process, with a real NATS, Redis and SQLite of its own. */
-export async function startWorld(
-  overrides: Record<string, string> = {},
-  journalMode: 'WAL' | 'DELETE' = 'WAL',
-): Promise<World> {
+export async function startWorld(options: WorldOptions = {}): Promise<World> {
+  const { env: overrides, journalMode = 'WAL', redisTimeoutMs = 2_000, sqliteTimeoutMs = 2_000 } = options;
   await using opening = new AsyncDisposableStack();
   const dir = await mkdtemp(join(tmpdir(), 'spillway-features-'));
   opening.defer(() => rm(dir, { recursive: true, force: true }));
@@ -43,6 +49,8 @@ export async function startWorld(
   await redisClient.connect();
   const sqlitePath = join(dir, 'features.sqlite');
   createProfiles(sqlitePath, journalMode);
+  await writeView(dir, 'monthly.yaml', redisTimeoutMs);
+  await writeView(dir, 'profile.yaml', sqliteTimeoutMs);
   const env = {
     NATS_URL: nats.url,
     REDIS_URL: redis.url,
@@ -50,7 +58,7 @@ export async function startWorld(
     FEATURE_SERVICE_GRPC_PORT: '0',
     FEATURE_SERVICE_HEALTH_PORT: '0',
     FEATURE_SERVICE_SQLITE_PATH: sqlitePath,
-    FEATURE_SERVICE_VIEWS_DIR: FIXTURE_VIEWS,
+    FEATURE_SERVICE_VIEWS_DIR: dir,
     ...overrides,
   };
   const service = opening.use(await startFeatureService(featureServiceConfig.load(env)));
@@ -74,6 +82,11 @@ export async function startWorld(
     scrape,
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
+}
+
+async function writeView(dir: string, file: string, timeoutMs: number): Promise<void> {
+  const view = await readFile(join(FIXTURE_VIEWS, file), 'utf8');
+  await writeFile(join(dir, file), view.replace(/timeout_ms: .*/, `timeout_ms: ${timeoutMs}`));
 }
 
 export function createProfiles(path: string, journalMode: 'WAL' | 'DELETE' = 'WAL'): void {

@@ -2,7 +2,7 @@ import type { Bus } from '@spillway/bus/bus';
 import { type PulledMessage, PullSource } from '@spillway/bus/pull';
 import { HEADERS } from '@spillway/contracts/headers';
 import { isName } from '@spillway/contracts/names';
-import { type ConsumerSpec, EVENTS_CONSUMER } from '@spillway/contracts/streams';
+import { EVENT_DELIVERIES, EVENTS_CONSUMER } from '@spillway/contracts/streams';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toJetstream } from '@spillway/errors/to-jetstream';
 import { InFlight } from '@spillway/lifecycle/in-flight';
@@ -29,13 +29,6 @@ const MAX_PREPARE_MS = 5_000;
 const RETRY_MS = 1_000;
 /** Before the server believes that this gateway has died with them. */
 const STILL_WORKING_MS = EVENTS_CONSUMER.ackWaitMs / 3;
-/**
- * Without a bound on deliveries. The server counts every `nak`, and after its bound an event would lie in the stream for ever,
- * neither delivered nor dead; but an event that the mesh cannot take now is delayed, any number of times. What must end after
- * so many deliveries is ended here.
- */
-const CONSUMER: ConsumerSpec = { ...EVENTS_CONSUMER, maxDeliver: -1 };
-
 type Call = { startMs: number; parent: string; traceparent: string; requestId: string; request?: InferRequest };
 
 /**
@@ -57,7 +50,7 @@ export class EventsDoor {
     this.#options = options;
     this.#jobs = jobStream({ bus: options.bus, clock: context.clock });
     const onMessage = (message: PulledMessage) => void this.#take(message);
-    this.#source = new PullSource(options.bus, CONSUMER, onMessage, () => this.#ask());
+    this.#source = new PullSource(options.bus, EVENTS_CONSUMER, onMessage, () => this.#ask());
     this.#source.start();
     this.#stillWorking = setInterval(() => {
       for (const message of this.#held) message.working();
@@ -161,7 +154,7 @@ export class EventsDoor {
 
   /** By the table: later again, or stored as an error, copied, and only then terminated. */
   async #refuse(message: PulledMessage, call: Call, error: SpillwayError): Promise<void> {
-    const action = toJetstream(error, message.deliveries, EVENTS_CONSUMER.maxDeliver);
+    const action = toJetstream(error, message.deliveries, EVENT_DELIVERIES);
     if (action.kind === 'nak') {
       this.#delay(message, action.delayMs, error);
       return;

@@ -6,7 +6,7 @@ import { isSpillwayError, SpillwayError } from '@spillway/errors/spillway-error'
 import type { Clock } from '@spillway/lifecycle/clock';
 import { ATTRIBUTES, SPANS } from '@spillway/telemetry/names';
 import { recordSpan } from '@spillway/telemetry/spans';
-import { deadLetter, deadLetterReason, errorResult } from '../core/event-refusal.ts';
+import { deadLetter, errorResult } from '../core/event-refusal.ts';
 import type { EventMessage, JobAddress } from '../core/event-request.ts';
 import type { Prepared } from '../core/pipeline.ts';
 
@@ -106,7 +106,7 @@ export function jobStream({ bus, clock }: { bus: Bus; clock: Clock }): JobStream
     bury: async (event, job, error) => {
       const { payload, headers } = deadLetter(event, job, error, maxBytes());
       const msgId = `dlq.events.${event.streamSeq}`; // a crash before `term` must not make a second copy
-      await bus.publishToStream(dlqSubject(deadLetterReason(error)), payload, { msgId, headers });
+      await bus.publishToStream(dlqSubject(error.code), payload, { msgId, headers });
     },
   };
 }

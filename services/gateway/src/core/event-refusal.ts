@@ -1,5 +1,4 @@
 import { HEADERS, NATS_HEADERS } from '@spillway/contracts/headers';
-import { isName } from '@spillway/contracts/names';
 import { CATALOGUE } from '@spillway/errors/catalogue';
 import type { SpillwayError } from '@spillway/errors/spillway-error';
 import { errorHeaders } from '@spillway/errors/to-oip';
@@ -11,11 +10,6 @@ const MAX_CHARACTERS = 1_024;
 const cut = (text: string): string => (text.length > MAX_CHARACTERS ? `${text.slice(0, MAX_CHARACTERS)}…` : text);
 /** A header has one line. */
 const headerText = (text: string): string => cut(text).replaceAll(/\p{Cc}+/gu, ' ');
-
-/** Last token of the dead letter's subject: the knob that fired, else the code in lower case. */
-export function deadLetterReason({ code, reason }: SpillwayError): string {
-  return reason !== undefined && isName(reason) ? reason : code.toLowerCase();
-}
 
 export type RefusalMessage = { payload: Uint8Array; headers: Record<string, string> };
 
@@ -64,7 +58,7 @@ export function deadLetter(
     headers: {
       ...headers,
       [HEADERS.error]: error.code,
-      [HEADERS.reason]: deadLetterReason(error),
+      [HEADERS.reason]: headerText(error.reason ?? ''),
       [HEADERS.originSubject]: headerText(event.subject),
       [HEADERS.originSeq]: String(event.streamSeq),
       [HEADERS.deliveries]: String(event.deliveries),

@@ -90,13 +90,12 @@ for (const [name, model, payload, code, message] of INVALID) {
     assert.deepEqual([error.code, headers['Nats-Msg-Id']], [code, `acme.e-${seq}`]);
     assert.match(error.message, message);
     assert.match(headers['Nats-Service-Error'] as string, message);
-    const reason = code.toLowerCase();
-    const dead = (await lastOf(mesh.bus, DLQ_STREAM, dlqSubject(reason))) as Stored;
+    const dead = (await lastOf(mesh.bus, DLQ_STREAM, dlqSubject(code))) as Stored;
     assert.equal(String(dead.payload), typeof payload === 'string' ? payload : JSON.stringify(payload));
     const { 'Nats-Msg-Id': _, ...why } = dead.headers;
     assert.deepEqual(why, {
       'spillway-error': code,
-      'spillway-reason': reason,
+      'spillway-reason': '',
       'spillway-origin-subject': `spillway.v1.events.acme.infer.${model}`,
       'spillway-origin-seq': String(seq),
       'spillway-deliveries': '1',
@@ -111,7 +110,8 @@ test('an expired event and one that is too large say which limit it was', async 
   await eventsAreDone();
   assert.equal((await refusal('acme', `e-${late.seq}`)).error.reason, 'expired');
   assert.equal((await refusal('acme', `e-${large.seq}`)).error.reason, 'max_body_bytes');
-  assert.ok(await lastOf(mesh.bus, DLQ_STREAM, dlqSubject('expired')));
+  const dead = (await lastOf(mesh.bus, DLQ_STREAM, dlqSubject('DEADLINE_EXCEEDED'))) as Stored;
+  assert.equal(dead.headers['spillway-reason'], 'expired');
 });
 
 test('a message that quotes megabytes of the publisher hurts nobody', async () => {
@@ -128,7 +128,7 @@ test('a subject without a model is answered below its tenant; one without a tena
   const results = await messagesIn(mesh.bus, RESULTS_STREAM);
   await mesh.bus.publishToStream('spillway.v1.events.$$$', Buffer.from('{}'));
   await eventsAreDone();
-  const dead = (await lastOf(mesh.bus, DLQ_STREAM, dlqSubject('invalid_request'))) as Stored;
+  const dead = (await lastOf(mesh.bus, DLQ_STREAM, dlqSubject('INVALID_REQUEST'))) as Stored;
   assert.equal(dead.headers['spillway-origin-subject'], 'spillway.v1.events.$$$');
   assert.equal(await messagesIn(mesh.bus, RESULTS_STREAM), results);
 });

@@ -15,7 +15,7 @@ const MAIN = fileURLToPath(new URL('./executor-main.ts', import.meta.url));
 const MAX_NOTE_CHARACTERS = 2_000;
 
 /** A young generation of 2 MB: batches die young, and 16 MB of it would be resident in every idle executor. */
-const NODE_OPTIONS = ['--max-semi-space-size=2', '--disable-warning=ExperimentalWarning'];
+const NODE_OPTIONS = ['--max-semi-space-size=2'];
 
 export type ExecutorEvents = {
   onLoaded: (loaded: LoadedModel) => void;

@@ -35,6 +35,7 @@ export class ExecutorSlot {
   readonly #env: NodeJS.ProcessEnv;
   readonly #loads: LoadModel[];
   readonly #hosted = new Set<string>();
+  readonly #everHosted = new Set<string>();
   #process: ExecutorProcess | undefined;
   #loading: LoadModel[] = [];
   state: 'starting' | 'ready' | 'down' | 'ended' = 'down';
@@ -88,8 +89,11 @@ export class ExecutorSlot {
 
   #loaded(loaded: LoadedModel): void {
     this.#loading.shift();
-    if (loaded.error === '') this.#hosted.add(`${loaded.model}/${loaded.version}`);
-    else this.forget(loaded.model, loaded.version);
+    const key = `${loaded.model}/${loaded.version}`;
+    if (loaded.error === '') {
+      this.#hosted.add(key);
+      this.#everHosted.add(key);
+    } else if (!this.#everHosted.has(key)) this.forget(loaded.model, loaded.version);
     this.#events.onLoaded(this, loaded);
     this.#readyIfLoaded();
   }
@@ -107,7 +111,7 @@ export class ExecutorSlot {
     this.#events.onDied(this, exit);
   }
 
-  /** A model that could not be loaded is not tried again in the next process. */
+  /** A model that never could be loaded, or that ended the process which loaded it, is not tried again in the next one. */
   forget(model: string, version: string): void {
     const index = this.#loads.findIndex((load) => load.model === model && load.version === version);
     if (index !== -1) this.#loads.splice(index, 1);

