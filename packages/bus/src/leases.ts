@@ -13,14 +13,18 @@ const EXPIRES_AFTER_MS = 3 * LEASE_REFRESH_MS;
 export function keepLease(bus: Bus, lease: () => Lease): { refresh(): void; release(): Promise<void> } {
   const registry = openBucket<Lease>(bus, REGISTRY);
   let writing = false;
+  let again = false; // something changed while the last state was being written
   const refresh = () => {
-    if (!bus.up || writing) return;
+    if (!bus.up) return;
+    again = writing;
+    if (writing) return;
     writing = true;
     void registry
       .put(bus.instance, lease())
       .catch(() => undefined) // the next beat tries again
       .finally(() => {
         writing = false;
+        if (again) refresh();
       });
   };
   const beat = () => {

@@ -102,6 +102,7 @@ async function install(context: Looking, apt: PrivateApt, program: ServerProgram
   const install = `apt-get update && apt-get install -y --no-install-recommends ${program.name}`;
   throw new CliError(`${program.name} ≥ ${program.least.join('.')} is needed and could not be installed: ${failed}`, [
     process.getuid?.() === 0 ? `Type: ${install}` : `Type: sudo sh -c '${install}'`,
+    '(Debian 12 and Ubuntu 24.04 or later have it; Ubuntu needs its universe section.)',
     `Or name a program: ${program.override}=/path/to/${program.name}`,
     `Or a server that runs already: ${program.url}=…`,
   ]);

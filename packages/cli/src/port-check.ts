@@ -27,7 +27,8 @@ export async function requireFreePorts(wanted: WantedPort[]): Promise<void> {
 function describeHolder(port: number): string {
   const holder = portHolder(port);
   if (!holder) return 'another program (of another user: its name cannot be seen)';
-  const command = holder.command.length > 80 ? `${holder.command.slice(0, 80)}…` : holder.command;
+  const whole = holder.command.replace(/^\S*\//, ''); // the program's name is enough
+  const command = whole.length > 140 ? `${whole.slice(0, 140)}…` : whole;
   return `pid ${holder.pid}: ${command}`;
 }
 

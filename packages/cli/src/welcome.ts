@@ -7,6 +7,7 @@ import type { Mesh } from './mesh.ts';
 export async function welcome(context: Context, mesh: Mesh, tookS: string): Promise<string[]> {
   const { endpoints, services, models } = mesh.state();
   using door = new Door(endpoints.http, mesh.key);
+  const doors = services.filter(({ name }) => name === 'gateway');
   const served = await door.readyModels();
   const first = await smallestModel(door, served);
   const name = (path: string) => {
@@ -17,8 +18,8 @@ export async function welcome(context: Context, mesh: Mesh, tookS: string): Prom
     '',
     `Spillway ${context.version} is ready after ${tookS} s: ${services.length} processes, data and logs in ${name(context.dataDir)}`,
     '',
-    `  HTTP     ${endpoints.http}    Open Inference Protocol v2`,
-    `  gRPC     ${endpoints.grpc}`,
+    `  HTTP     ${doors.map(({ ports }) => `http://127.0.0.1:${ports['http']}`).join('  ')}    Open Inference Protocol v2`,
+    `  gRPC     ${doors.map(({ ports }) => `127.0.0.1:${ports['grpc']}`).join('  ')}`,
     `  metrics  ${endpoints.metrics}`,
     `  NATS     ${endpoints.nats}`,
     `  key      ${mesh.key}    (also in ${name(context.dataDir)}/dev-key)`,

@@ -1,6 +1,8 @@
 /**
  * Requests/s of the gRPC door alone (no NATS, no worker: the pipeline is answered in the same turn) beside a bare grpc-js echo,
- * client and server in two processes: node services/gateway/test/bench/grpc-door.ts [seconds=5] [in flight=64] [channels=4]
+ * client and server in two processes:
+ * node services/gateway/test/bench/grpc-door.ts [seconds=5] [in flight=64] [channels=4] [rounds=3]
+ * Medians of the rounds; of the servers' CPU time the least, for other load on the machine only adds to it.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -214,16 +216,23 @@ async function serve(kind: string): Promise<void> {
   process.send?.(port);
 }
 
+const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1] as number;
+
 async function main(): Promise<void> {
-  const [seconds = 5, inFlight = 64, channels = 4] = argv.slice(2).map(Number);
+  const [seconds = 5, inFlight = 64, channels = 4, rounds = 3] = argv.slice(2).map(Number);
   const plan = { seconds, inFlight, channels };
   for (const how of ['unary', 'stream'] as const) {
-    const echo = await measure('echo', how, plan);
-    const door = await measure('door', how, plan);
-    const show = ({ perSecond, serverCpuUs }: Measured) =>
-      `${perSecond.toFixed(0)}/s (${serverCpuUs.toFixed(1)} µs CPU of the server each)`;
-    const ratio = (door.perSecond / echo.perSecond).toFixed(2);
-    console.log(`${how}: echo ${show(echo)}, door ${show(door)}, ratio ${ratio}`);
+    const runs: { echo: Measured; door: Measured }[] = [];
+    for (let round = 0; round < rounds; round += 1) {
+      runs.push({ echo: await measure('echo', how, plan), door: await measure('door', how, plan) });
+    }
+    const show = (kind: 'echo' | 'door') => {
+      const perSecond = median(runs.map((run) => run[kind].perSecond));
+      const cpuUs = Math.min(...runs.map((run) => run[kind].serverCpuUs));
+      return `${kind} ${perSecond.toFixed(0)}/s (${cpuUs.toFixed(1)} µs CPU each)`;
+    };
+    const ratio = median(runs.map(({ echo, door }) => door.perSecond / echo.perSecond));
+    console.log(`${how}: ${show('echo')}, ${show('door')}, door / echo ${ratio.toFixed(2)}`);
   }
 }
 

@@ -22,19 +22,27 @@ export function decodeBatch(message: Uint8Array): Batch | undefined {
  * off answers its callers by their deadline.
  */
 export class ReplyPublisher {
-  readonly #bus: Bus;
+  readonly #bus: Pick<Bus, 'publish' | 'maxPayload'>;
   readonly #onLost: (frames: number) => void;
 
   /** @param onLost The bus was away: nobody gets these frames. */
-  constructor(bus: Bus, onLost: (frames: number) => void) {
+  constructor(bus: Pick<Bus, 'publish' | 'maxPayload'>, onLost: (frames: number) => void) {
     this.#bus = bus;
     this.#onLost = onLost;
   }
 
   publish(replies: readonly Reply[]): void {
     let lost = 0;
-    for (const { subject, frame } of replies) if (!this.#bus.publish(subject, this.#fit(frame))) lost += 1;
+    for (const { subject, frame } of replies) if (!this.#send(subject, frame)) lost += 1;
     if (lost > 0) this.#onLost(lost);
+  }
+
+  #send(subject: string, frame: Uint8Array): boolean {
+    try {
+      return this.#bus.publish(subject, this.#fit(frame));
+    } catch {
+      return false; // the bus is closing: the drain was over before this batch
+    }
   }
 
   /** Answers every request of a batch that failed as a whole. @returns Its jobs' results, for the result store. */

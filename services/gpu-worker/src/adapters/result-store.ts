@@ -41,7 +41,7 @@ export class ResultStore {
       const { outcome, error } = await this.#settle(result);
       this.#onOutcome(result.job, outcome, error);
     } catch (thrown) {
-      this.#bus.publish(result.job.ackSubject, NAK); // lost with the bus: then `ack_wait` hands it back
+      this.#tell(result.job, NAK);
       this.#onOutcome(result.job, 'again', SpillwayError.from(thrown));
     } finally {
       this.#inFlight.end();
@@ -57,7 +57,7 @@ export class ResultStore {
     const { job, errorCode } = result;
     if (errorCode === '') {
       const stored = await this.#store(result);
-      this.#bus.publish(job.ackSubject, ACK);
+      this.#tell(job, ACK);
       return { outcome: stored ? 'stored' : 'already_stored' };
     }
     const code = isErrorCode(errorCode) ? errorCode : 'INTERNAL';
@@ -67,17 +67,26 @@ export class ResultStore {
     switch (action.kind) {
       case 'nak': {
         const delay = Buffer.from(`-NAK ${JSON.stringify({ delay: Math.round(action.delayMs * NS_PER_MS) })}`);
-        this.#bus.publish(job.ackSubject, delay);
+        this.#tell(job, delay);
         return { outcome: 'again', error };
       }
       case 'ack':
-        this.#bus.publish(job.ackSubject, ACK);
+        this.#tell(job, ACK);
         return { outcome: 'already_stored' };
       case 'term':
         await this.#store(result, error);
         if (action.deadLetter) await this.#deadLetter(result, error, deliveries);
-        this.#bus.publish(job.ackSubject, TERM);
+        this.#tell(job, TERM);
         return { outcome: 'failed', error };
+    }
+  }
+
+  /** What is lost with the bus, `ack_wait` makes good: the job comes again, and its result is there. */
+  #tell(job: Job, what: Uint8Array): void {
+    try {
+      this.#bus.publish(job.ackSubject, what);
+    } catch {
+      // the bus is closing
     }
   }
 

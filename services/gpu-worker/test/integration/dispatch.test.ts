@@ -101,8 +101,9 @@ test('a batch is answered straight to each gateway’s inbox, then its credit co
     { replyTo: [inbox.subject, other.subject] },
   );
   batch.items[1]!.replyTo = 1;
+  await until('all credits', () => stream.credits.size === 3);
   const order: string[] = [];
-  stream.stream.onMessage(({ credits, done }) => order.push(done ? 'done' : credits ? 'credits' : 'else'));
+  stream.stream.onMessage((message) => order.push(...Object.keys(message)));
   batcher.send(stream, batch);
   const [frame] = await inbox.wait(batch.batchId);
   const [second] = await other.wait(batch.batchId);

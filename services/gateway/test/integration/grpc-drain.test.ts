@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { connectBus } from '@spillway/bus/connect';
+import { mlp } from '../unit/fixtures.ts';
+import { startGatewayUnderTest } from './gateway-under-test.ts';
+import { type Failure, InferenceClient } from './grpc-client.ts';
+import { PlayedWorker } from './played-worker.ts';
+
+const ask = {
+  model_name: 'mlp',
+  id: 'mine',
+  inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], contents: { fp32_contents: [1, 2] } }],
+};
+
+test('a drain says so first, answers what is in flight, and ends streams with a retryable status', async () => {
+  await using mesh = await startGatewayUnderTest({ models: [mlp] });
+  await using bus = await connectBus({ url: mesh.nats.url, service: 'gpu-worker', instance: 'worker-1' });
+  await using held = new PlayedWorker(bus, mlp, () => undefined);
+  using client = new InferenceClient(mesh.gateway.ports.grpc);
+  const unary = client.infer(ask);
+  const stream = client.stream();
+  stream.send(ask);
+  await held.request(1);
+  const idle = client.stream();
+  await client.call('ServerLive', {});
+  const drained = mesh.gateway.drain(5_000);
+  assert.deepEqual(await client.health(''), { status: 'NOT_SERVING' });
+  const failure = (await idle.ended) as Failure;
+  assert.deepEqual([failure.code, failure.trailers['spillway-reason']], [14, 'draining']);
+  for (const arrived of held.arrived) held.reply(arrived, []);
+  assert.equal((await unary).answer.id, 'mine');
+  assert.equal((await stream.received(1))[0]?.infer_response.id, 'mine');
+  assert.equal((await stream.ended)?.code, 14);
+  await drained;
+});
