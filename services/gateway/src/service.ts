@@ -91,7 +91,13 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
     { maxInFlight: config.maxInFlight, maxFrameBytes: config.maxFrameBytes },
   );
   const inbox = bus.inbox();
-  bus.subscribe(inbox, (message) => pipeline.onReply(replyFrameCodec.decode(message.payload)));
+  bus.subscribe(inbox, (message) => {
+    try {
+      pipeline.onReply(replyFrameCodec.decode(message.payload));
+    } catch (error) {
+      log.error({ err: error }, 'a reply could not be read'); // its requests end at their deadlines
+    }
+  });
   const publisher = framePublisher({ bus, clock, replyTo: inbox, fail: (seq, error) => pipeline.fail(seq, error) });
   opening.use(startDeadlineTimer(pipeline));
   bus.onDown(() => {
@@ -130,6 +136,7 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
   const grpc = opening.use(await openGrpcDoor(context, { host: config.host, port: config.grpcPort }));
   const eventsObserver = observeEvents({ log, metrics });
   const events = opening.use(new EventsDoor(context, { bus, epochMs: wallClock.epochMs, observer: eventsObserver }));
+  state.set('ready');
   const lease = keepLease(bus, () => ({
     service: 'gateway',
     instance: config.instance,
@@ -137,7 +144,6 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
     state: state.get() === 'ready' ? 'ready' : 'draining',
   }));
   opening.defer(() => lease.release());
-  state.set('ready');
   grpc.setServing(true);
   log.info({ http_port: http.port, grpc_port: grpc.port, metrics_port: health.port }, 'doors are open');
 
