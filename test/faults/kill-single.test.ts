@@ -24,7 +24,7 @@ for (const service of SERVICES) {
     const [instance] = mesh.of(service);
     assert.ok(instance);
     await using caller = await Balancer.start(mesh.of('gateway'));
-    const load = new SteadyLoad({
+    await using load = new SteadyLoad({
       caller,
       perSecond: PER_SECOND,
       models: ['mlp', 'credit-risk'],

@@ -12,7 +12,7 @@ const GOOD_AGAIN_WITHIN_MS = 2_000;
 test('NATS killed: refusals within 50 ms while it is away, good answers within 2 s of its return', async () => {
   await using mesh = await startSeededMesh({ serves: ['mlp'] });
   await using caller = await Balancer.start(mesh.of('gateway'));
-  const load = new SteadyLoad({
+  await using load = new SteadyLoad({
     caller,
     perSecond: 200,
     models: ['mlp'],

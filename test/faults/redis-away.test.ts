@@ -16,7 +16,7 @@ for (const [what, signal] of [
   test(`with Redis ${what} no request fails`, async () => {
     await using mesh = await startSeededMesh({ serves: ['mlp', 'credit-risk'] });
     await using caller = await Balancer.start(mesh.of('gateway'));
-    const running = load(caller, mesh.keys.standard);
+    await using running = load(caller, mesh.keys.standard);
     await delay(1_000);
     await mesh.redis.kill(signal);
     await delay(2_000);

@@ -20,7 +20,7 @@ after(() => mesh?.[Symbol.asyncDispose]());
 for (const service of SERVICES) {
   test(`SIGTERM of each of two ${service}s under load fails no request`, async () => {
     await using caller = await Balancer.start(mesh.of('gateway'));
-    const load = new SteadyLoad({
+    await using load = new SteadyLoad({
       caller,
       perSecond: PER_SECOND,
       models: ['mlp', 'mlp', 'mlp', 'credit-risk'],

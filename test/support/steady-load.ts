@@ -43,7 +43,7 @@ const PATIENCE_MS = 3_000; // beyond the budget: after it the client gives up an
  * An open loop: requests begin at their times, whatever became of those before (a closed loop would slow down with the mesh
  * and hide what it does to callers). Answers are compared with those of plain ONNX Runtime.
  */
-export class SteadyLoad {
+export class SteadyLoad implements AsyncDisposable {
   readonly history: Operation[] = [];
   readonly #options: SteadyLoadOptions;
   readonly #prepared: Prepared[];
@@ -73,6 +73,10 @@ export class SteadyLoad {
     clearInterval(this.#timer);
     await Promise.all(this.#open);
     return this.history;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
   }
 
   #send(): void {

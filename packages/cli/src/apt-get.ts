@@ -50,6 +50,7 @@ export class PrivateApt implements Disposable {
       `Dir::State::Lists "${join(this.#folder, 'lists')}";`,
       `Dir::Cache "${join(this.#folder, 'cache')}";`,
       'Acquire::Languages "none";',
+      'APT::Update::Error-Mode "any";', // else a machine without a network updates "well"
       'Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";',
     ];
     writeFileSync(config, `${lines.join('\n')}\n`);

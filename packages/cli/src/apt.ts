@@ -11,18 +11,17 @@ import type { ServerProgram } from './install.ts';
  * apt checks the signatures. Everything outside may be missing: the lists (then private ones are fetched), the libraries (then
  * the packages that hold them are unpacked beside the program).
  *
- * @returns Why the program is still missing; the caller looks for itself whether it is there.
+ * @returns What went wrong, or undefined; the caller looks for itself whether the program is there and fits.
  */
 export async function installFromApt(
   context: Pick<Context, 'toolsDir' | 'say'>,
   apt: PrivateApt,
   program: ServerProgram,
-): Promise<string> {
+): Promise<string | undefined> {
   if (!runs('apt-get') || !runs('dpkg-deb')) return 'this machine has no apt-get and dpkg-deb';
   context.say(`installing ${program.name} into .spillway (apt-get download; nothing is changed in the system)`);
   const failed = await unpack(context, apt, program);
-  if (failed === undefined) return 'the unpacked program does not run';
-  if (process.getuid?.() !== 0) return failed;
+  if (failed === undefined || process.getuid?.() !== 0) return failed;
   context.say(`that failed (${failed}); as root: apt-get install ${program.name}, without starting its service`);
   return await installAsRoot(context, program);
 }
@@ -130,7 +129,7 @@ exec ${here(programIn(tree, name))} "$@"
 }
 
 /** Debian asks `policy-rc.d` before it starts a service: 101 forbids it. One that the machine has already stays. */
-async function installAsRoot({ say }: Pick<Context, 'say'>, program: ServerProgram): Promise<string> {
+async function installAsRoot({ say }: Pick<Context, 'say'>, program: ServerProgram): Promise<string | undefined> {
   const policy = '/usr/sbin/policy-rc.d';
   const ours = !existsSync(policy);
   if (ours) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
@@ -138,7 +137,7 @@ async function installAsRoot({ say }: Pick<Context, 'say'>, program: ServerProgr
     await runApt(['-q', 'update'], '/');
     const failed = await runApt(['-q', 'install', '-y', '--no-install-recommends', program.name], '/');
     if (failed !== undefined) say(`  ${failed}`);
-    return failed ?? 'the installed program does not fit';
+    return failed;
   } finally {
     if (ours) rmSync(policy, { force: true });
   }

@@ -99,8 +99,10 @@ async function install(context: Looking, apt: PrivateApt, program: ServerProgram
   const failed = await installFromApt(context, apt, program);
   const path = findProgram(context, program);
   if (path !== undefined) return path;
+  const why =
+    failed ?? whyUnfit(join(context.toolsDir, 'bin', program.name), program) ?? 'it cannot be found afterwards';
   const install = `apt-get update && apt-get install -y --no-install-recommends ${program.name}`;
-  throw new CliError(`${program.name} ≥ ${program.least.join('.')} is needed and could not be installed: ${failed}`, [
+  throw new CliError(`${program.name} ≥ ${program.least.join('.')} is needed and could not be installed: ${why}`, [
     process.getuid?.() === 0 ? `Type: ${install}` : `Type: sudo sh -c '${install}'`,
     '(Debian 12 and Ubuntu 24.04 or later have it; Ubuntu needs its universe section.)',
     `Or name a program: ${program.override}=/path/to/${program.name}`,
