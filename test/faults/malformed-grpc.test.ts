@@ -19,7 +19,8 @@ before(async () => {
   client = new OipGrpcClient(mesh.grpc);
   balancer = await Balancer.start(mesh.of('gateway'));
   const { standard: key } = mesh.keys;
-  beside = new SteadyLoad({ caller: balancer, perSecond: 50, models: ['mlp', 'simple'], budgetMs: 2_000, key });
+  const pids = () => mesh.of('gateway').map(({ pid }) => pid);
+  beside = new SteadyLoad({ caller: balancer, perSecond: 50, models: ['mlp', 'simple'], budgetMs: 2_000, key, pids });
 });
 after(async () => {
   await beside?.stop();

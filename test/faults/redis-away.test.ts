@@ -6,9 +6,6 @@ import { checkAlways, degradedCount } from '../support/checker.ts';
 import { startSeededMesh } from '../support/mesh-fixture.ts';
 import { isGood, SteadyLoad, tell } from '../support/steady-load.ts';
 
-const load = (caller: Balancer, key: string) =>
-  new SteadyLoad({ caller, perSecond: 200, models: ['mlp', 'credit-risk'], budgetMs: 1_000, key });
-
 for (const [what, signal] of [
   ['killed', 'SIGKILL'],
   ['hanging', 'SIGSTOP'],
@@ -16,7 +13,14 @@ for (const [what, signal] of [
   test(`with Redis ${what} no request fails`, async () => {
     await using mesh = await startSeededMesh({ serves: ['mlp', 'credit-risk'] });
     await using caller = await Balancer.start(mesh.of('gateway'));
-    await using running = load(caller, mesh.keys.standard);
+    await using running = new SteadyLoad({
+      caller,
+      perSecond: 200,
+      models: ['mlp', 'credit-risk'],
+      budgetMs: 1_000,
+      key: mesh.keys.standard,
+      pids: () => mesh.of('gateway').map(({ pid }) => pid),
+    });
     await delay(1_000);
     await mesh.redis.kill(signal);
     await delay(2_000);

@@ -26,6 +26,7 @@ for (const service of SERVICES) {
       models: ['mlp', 'mlp', 'mlp', 'credit-risk'],
       budgetMs: BUDGET_MS,
       key: mesh.keys.standard,
+      pids: () => mesh.of('gateway').map(({ pid }) => pid),
     });
     await delay(500);
     for (const instance of mesh.of(service)) {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { isGood, type Operation, tell } from './steady-load.ts';
 
-/** After its deadline an answer may take this much longer, beside what the client's own process adds. */
+/** After its deadline an answer may take this much longer, beside what the test machine adds. */
 const GRACE_MS = 50;
 /** What a caller may be told when a part of the mesh is away: all of it retryable, or the end of his own deadline. */
 const TOLD = new Set(['UNAVAILABLE', 'OVERLOADED', 'DEADLINE_EXCEEDED', 'BACKEND_FAILED']);
 
-const lateByMs = (op: Operation): number => op.endMs - op.startMs - op.budgetMs - op.clientLagMs;
+const lateByMs = (op: Operation): number => op.endMs - op.startMs - op.budgetMs - op.machineMs;
 
 /**
  * The rules that hold under every fault, decided on the client's history alone: every operation ended, none with a wrong

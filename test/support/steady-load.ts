@@ -1,5 +1,6 @@
 import { casesOf, differenceOf, type ModelCase, oipRequest } from './cases.ts';
 import type { CallOptions, HttpReply } from './infer.ts';
+import { Starvation } from './starvation.ts';
 
 /** One line of the client's history; times in ms of this process' clock. */
 export type Operation = {
@@ -16,8 +17,8 @@ export type Operation = {
   wrong: string | undefined;
   /** `spillway-degraded` of the answer. */
   degraded: string;
-  /** How late this process' own timers were meanwhile, at worst: what the client itself added. */
-  clientLagMs: number;
+  /** What the test machine added meanwhile: lateness of this process' own timers, and gateways waiting for a core. */
+  machineMs: number;
 };
 
 export const isGood = (op: Operation): boolean => op.status === 200 && op.wrong === undefined;
@@ -31,6 +32,8 @@ export type SteadyLoadOptions = {
   models: readonly string[];
   budgetMs: number;
   key: string;
+  /** Processes whose waiting for a core is not the mesh's fault: the gateways, which own the deadlines. */
+  pids: () => readonly number[];
 };
 
 type Prepared = { model: string; body: string; wanted: ModelCase };
@@ -50,12 +53,14 @@ export class SteadyLoad implements AsyncDisposable {
   readonly #open = new Set<Promise<void>>();
   readonly #timer: NodeJS.Timeout;
   readonly #startMs = performance.now();
+  readonly #starvation: Starvation;
   #lags: { atMs: number; lagMs: number }[] = [];
   #lastTickMs = performance.now();
   #sent = 0;
 
   constructor(options: SteadyLoadOptions) {
     this.#options = options;
+    this.#starvation = new Starvation(options.pids);
     const all = options.models.map((model) =>
       casesOf(model).map((wanted) => ({ model, wanted, body: JSON.stringify(oipRequest(wanted)) })),
     );
@@ -94,6 +99,7 @@ export class SteadyLoad implements AsyncDisposable {
   #noteLag(): void {
     const nowMs = performance.now();
     const lagMs = nowMs - this.#lastTickMs - TICK_MS;
+    this.#starvation.sample(nowMs);
     this.#lastTickMs = nowMs;
     if (lagMs > TICK_MS) this.#lags.push({ atMs: nowMs, lagMs });
     while ((this.#lags[0]?.atMs ?? nowMs) < nowMs - LAGS_KEPT_MS) this.#lags.shift();
@@ -126,7 +132,7 @@ export class SteadyLoad implements AsyncDisposable {
       reason: String(reply.headers['spillway-reason'] ?? ''),
       wrong: reply.status === 200 && degraded === '' ? differenceOf(wanted, outputs) : undefined,
       degraded,
-      clientLagMs: this.#lagSince(startMs),
+      machineMs: this.#lagSince(startMs) + this.#starvation.sinceMs(startMs),
     });
   }
 }
