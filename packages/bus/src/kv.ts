@@ -2,7 +2,7 @@ import type { BucketSpec } from '@spillway/contracts/buckets';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Bus } from './bus.ts';
 import { clientOf } from './connect.ts';
-import type { NatsKv, RawSubscription } from './nats-client.ts';
+import type { KvEntry, NatsKv, RawSubscription } from './nats-client.ts';
 
 /** A KV bucket with JSON values. Watches survive reconnects and the loss of a memory bucket. */
 export type Bucket<T> = {
@@ -10,8 +10,11 @@ export type Bucket<T> = {
   put(key: string, value: T): Promise<void>;
   delete(key: string): Promise<void>;
   /** Present entries first, then changes; `undefined` means deleted. After a reconnect the present ones come again. */
-  watch(onEntry: (key: string, value: T | undefined) => void): { stop(): void };
+  watch(onEntry: (key: string, value: T | undefined) => void): BucketWatch;
 };
+
+/** `loaded` resolves when the entries that were present have been given. */
+export type BucketWatch = { readonly loaded: Promise<void>; stop(): void };
 
 const parse = <T>(bytes: Uint8Array): T => JSON.parse(Buffer.from(bytes).toString()) as T;
 
@@ -38,12 +41,14 @@ export function openBucket<T>(bus: Bus, spec: BucketSpec): Bucket<T> {
     watch: (onEntry) => {
       let current: RawSubscription | undefined;
       let stopped = false;
+      const loaded = Promise.withResolvers<void>();
       const start = async () => {
         current?.stop();
         try {
-          const watch = await (await open()).watch(({ key, value }) => {
+          const give = ({ key, value }: KvEntry) => {
             if (!stopped) onEntry(key, value === undefined ? undefined : parse<T>(value));
-          });
+          };
+          const watch = await (await open()).watch(give, loaded.resolve);
           if (stopped) watch.stop();
           else current = watch;
         } catch {
@@ -52,6 +57,7 @@ export function openBucket<T>(bus: Bus, spec: BucketSpec): Bucket<T> {
       };
       const leave = bus.onUp(() => void start());
       return {
+        loaded: loaded.promise,
         stop: () => {
           stopped = true;
           leave();

@@ -258,9 +258,12 @@ export class NatsKv {
     });
   }
 
-  /** All present entries, then every change, until stopped or the connection is lost. */
-  async watch(onEntry: (entry: KvEntry) => void): Promise<RawSubscription> {
-    const entries = await this.#kv.watch();
+  /**
+   * All present entries, then every change, until stopped or the connection is lost. `onLoaded` is called once, behind the
+   * present entries; at once for an empty bucket.
+   */
+  async watch(onEntry: (entry: KvEntry) => void, onLoaded: () => void): Promise<RawSubscription> {
+    const entries = await this.#kv.watch({ initializedFn: onLoaded });
     void (async () => {
       for await (const entry of entries) {
         onEntry({ key: entry.key, value: entry.operation === 'PUT' ? entry.value : undefined });

@@ -73,6 +73,9 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
   waitingFor.delete('nats');
   const catalogue = watchModels(bus, clock);
   opening.defer(() => catalogue.stop());
+  waitingFor.add('catalogue');
+  await catalogue.loaded;
+  waitingFor.delete('catalogue');
   const cache = opening.use(cacheClient({ bus, clock }));
   const features = opening.use(featureClient({ bus, clock }));
   const cancels = cancelPublisher(bus);

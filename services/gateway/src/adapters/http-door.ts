@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { isName } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
@@ -38,9 +38,10 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
     logger: false,
     serverFactory: (handler) => {
       server = createServer(LIMITS, (req, res) => {
-        const route = req.method === 'POST' ? matchInfer(req.url ?? '') : undefined;
+        const route = matchInfer(req.url ?? '');
         if (route === undefined) handler(req, res);
-        else infer.handle(req, res, route);
+        else if (req.method === 'POST') infer.handle(req, res, route);
+        else refuseMethod(req, res);
       });
       server.maxHeadersCount = MAX_HEADERS;
       server.maxRequestsPerSocket = options.maxRequestsPerSocket;
@@ -67,6 +68,12 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
   };
 }
 
+function refuseMethod(req: IncomingMessage, res: ServerResponse): void {
+  const { status, body, headers } = toOip(new SpillwayError('METHOD_NOT_ALLOWED', `expected POST, got ${req.method}`));
+  res.writeHead(status, { ...headers, allow: 'POST', 'content-type': 'application/json' });
+  res.end(JSON.stringify(body));
+}
+
 type ModelParams = { model: string; version?: string };
 
 function routes(app: FastifyInstance, context: DoorContext): void {
@@ -79,13 +86,8 @@ function routes(app: FastifyInstance, context: DoorContext): void {
     const { status, body, headers } = toOip(error);
     return reply.code(status).headers(headers).send(body);
   });
-  app.setNotFoundHandler((request, reply) => {
-    const known = matchInfer(request.url) !== undefined;
-    const error = known
-      ? new SpillwayError('METHOD_NOT_ALLOWED', `expected POST, got ${request.method}`)
-      : new SpillwayError('NOT_FOUND', 'no such path is served here');
-    const { status, body, headers } = toOip(error);
-    if (known) reply.header('allow', 'POST');
+  app.setNotFoundHandler((_request, reply) => {
+    const { status, body, headers } = toOip(new SpillwayError('NOT_FOUND', 'no such path is served here'));
     return reply.code(status).headers(headers).send(body);
   });
   app.get('/v2', () => serverMetadata());

@@ -30,7 +30,7 @@ export function meshPeers<Out, In>(options: {
     for (const [instance, peer] of streams) {
       if (live.some((lease) => lease.instance === instance && lease.address === peer.address)) continue;
       streams.delete(instance);
-      void peer.stream.close();
+      void peer.stream.close().then(options.onDown); // what it leaves unanswered is asked elsewhere
     }
     for (const { instance, address } of live) {
       if (streams.has(instance)) continue;

@@ -7,6 +7,8 @@ import type { Clock } from '@spillway/lifecycle/clock';
 
 /** Which models exist (the catalogue) and which a live worker serves (the leases). */
 export type ModelCatalogue = {
+  /** Resolves when every model of the bucket is known: before that a model may be missed that exists. */
+  readonly loaded: Promise<void>;
   get(model: string): ModelRecord | undefined;
   list(): ModelRecord[];
   /** A live worker has this version loaded and warm; without a version: any. */
@@ -32,6 +34,7 @@ export function watchModels(bus: Bus, clock: Clock): ModelCatalogue {
   const watch = bucket.watch(keep);
   const workers = watchLeases(bus, 'gpu-worker', clock);
   return {
+    loaded: watch.loaded,
     get: (model) => records.get(model),
     list: () => [...records.values()].sort((a, b) => (a.model < b.model ? -1 : 1)),
     refresh: async (model) => keep(model, await bucket.get(model)),

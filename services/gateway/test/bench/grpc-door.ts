@@ -79,6 +79,7 @@ async function serveDoor(): Promise<number> {
         list: () => [model],
         isReady: () => true,
         refresh: async () => undefined,
+        loaded: Promise.resolve(),
         stop: () => undefined,
       },
       observer,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connectBus } from '@spillway/bus/connect';
 import { mlp } from '../unit/fixtures.ts';
-import { startGatewayUnderTest } from './gateway-under-test.ts';
+import { startGatewayUnderTest, until } from './gateway-under-test.ts';
 import { type Failure, InferenceClient } from './grpc-client.ts';
 import { PlayedWorker } from './played-worker.ts';
 
@@ -32,4 +32,35 @@ test('a drain says so first, answers what is in flight, and ends streams with a 
   assert.equal((await stream.received(1))[0]?.infer_response.id, 'mine');
   assert.equal((await stream.ended)?.code, 14);
   await drained;
+});
+
+test('while NATS is away calls fail at once and can be repeated; a stream outlives it', async () => {
+  await using mesh = await startGatewayUnderTest({ models: [mlp] });
+  await using bus = await connectBus({ url: mesh.nats.url, service: 'gpu-worker', instance: 'worker-1' });
+  let answering = false;
+  await using held = new PlayedWorker(bus, mlp, () => (answering ? [] : undefined));
+  using client = new InferenceClient(mesh.gateway.ports.grpc);
+  const stream = client.stream();
+  stream.send(ask);
+  await held.request(0);
+  await mesh.nats.stop();
+  const [inFlight] = await stream.received(1);
+  assert.match(inFlight?.error_message ?? '', /the message bus is away/);
+  const sentMs = performance.now();
+  await assert.rejects(client.infer(ask), (failure: Failure) => {
+    assert.deepEqual([failure.code, failure.trailers['spillway-reason']], [14, 'bus']);
+    assert.ok(Number(failure.trailers['grpc-retry-pushback-ms']) > 0, 'when to try again');
+    return true;
+  });
+  assert.ok(performance.now() - sentMs < 50, 'nothing waits for a server that may not return');
+  assert.deepEqual(await client.call('ServerReady', {}), { ready: false });
+  answering = true;
+  await mesh.nats.restart();
+  await until(
+    'the gateway is ready again',
+    async () => ((await client.call('ServerReady', {})) as { ready: boolean }).ready,
+  );
+  stream.send(ask);
+  const [, good] = await stream.received(2);
+  assert.equal(good?.error_message, '');
 });
