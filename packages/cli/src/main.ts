@@ -60,8 +60,10 @@ const isHelpAsked = (argv: string[]): boolean => {
   return options.includes('--help') || options.includes('-h');
 };
 
-// A reader that has seen enough (`… | head`) is no fault.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+// A reader that has seen enough (`… | head`) and a terminal that was closed are no faults; who runs a mesh goes on without them.
+const runsMesh = ['up', 'demo'].includes(process.argv[2] ?? '');
+process.stdout.on('error', () => runsMesh || process.exit(0));
+process.stderr.on('error', () => {});
 
 try {
   process.exitCode = await main(process.argv.slice(2));

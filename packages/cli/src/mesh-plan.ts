@@ -39,15 +39,19 @@ export function planMesh(context: PlanInput, options: MeshOptions, servers: Serv
   const ports = planPorts(options.portBase, options.scale);
   const own = { nats: !env['NATS_URL'], redis: !env['REDIS_URL'] };
   const gateway = ports.instances.find(({ service }) => service === 'gateway')?.ports ?? {};
+  const urls = {
+    nats: env['NATS_URL'] || `nats://127.0.0.1:${ports.nats}`,
+    redis: env['REDIS_URL'] || `redis://127.0.0.1:${ports.redis}`,
+  };
   const endpoints: Endpoints = {
     http: `http://127.0.0.1:${gateway.http}`,
     grpc: `127.0.0.1:${gateway.grpc}`,
     metrics: `http://127.0.0.1:${gateway.health}/metrics`,
-    nats: env['NATS_URL'] || `nats://127.0.0.1:${ports.nats}`,
-    redis: env['REDIS_URL'] || `redis://127.0.0.1:${ports.redis}`,
+    nats: withoutSecrets(urls.nats),
+    redis: withoutSecrets(urls.redis),
     otlp: `http://127.0.0.1:${ports.otlp}`,
   };
-  const common = commonEnvironment(context, endpoints);
+  const common = commonEnvironment(context, urls, endpoints.otlp);
   const children = [
     ...(own.nats ? [natsSpec(context, servers, ports.nats)] : []),
     ...(own.redis ? [redisSpec(context, servers, ports.redis)] : []),
@@ -67,15 +71,22 @@ export function planMesh(context: PlanInput, options: MeshOptions, servers: Serv
 }
 
 /** The user's own environment, so that `BATCHER_…=… ./spillway up` tunes a service, under what the mesh must agree on. */
-function commonEnvironment({ env }: PlanInput, endpoints: Endpoints): NodeJS.ProcessEnv {
+function commonEnvironment(
+  { env }: PlanInput,
+  urls: { nats: string; redis: string },
+  receiver: string,
+): NodeJS.ProcessEnv {
   return {
     LOG_LEVEL: 'info',
     ...env,
-    NATS_URL: endpoints.nats,
-    REDIS_URL: endpoints.redis,
-    OTEL_EXPORTER_OTLP_ENDPOINT: env['OTEL_EXPORTER_OTLP_ENDPOINT'] || endpoints.otlp,
+    NATS_URL: urls.nats,
+    REDIS_URL: urls.redis,
+    OTEL_EXPORTER_OTLP_ENDPOINT: env['OTEL_EXPORTER_OTLP_ENDPOINT'] || receiver,
   };
 }
+
+/** Endpoints are printed and written to `state.json`; several servers may stand in one variable, with commas between. */
+export const withoutSecrets = (urls: string): string => urls.replaceAll(/\/\/[^/@,]*@/g, '//');
 
 const prefixOf = (service: ServiceName): string => service.toUpperCase().replaceAll('-', '_');
 

@@ -6,6 +6,7 @@ import { integerOption, parseCommand } from '../args.ts';
 import { CliError, type Context } from '../context.ts';
 import { tailOf } from '../log-file.ts';
 import { formatLine } from '../log-line.ts';
+import { type MeshState, readState } from '../state-file.ts';
 
 export const OPTIONS = {
   follow: { type: 'boolean', short: 'f' },
@@ -19,7 +20,7 @@ export async function run(context: Context, argv: string[]): Promise<number> {
   const { values, positionals } = parseCommand('logs', argv, OPTIONS, { optional: ['NAME'] });
   const lines = integerOption('logs', 'lines', values.lines, { min: 0, max: 1_000, fallback: 20 });
   const folder = join(context.dataDir, 'logs');
-  const names = namesOf(folder, positionals[0]);
+  const names = namesOf(folder, positionals[0], readState(context.dataDir));
   if (names.length === 0) {
     throw new CliError(positionals[0] ? `no log of "${positionals[0]}" in ${folder}` : `no logs in ${folder} yet`, [
       'Names are instances or services, as ./spillway status shows them.',
@@ -41,11 +42,14 @@ export async function run(context: Context, argv: string[]): Promise<number> {
   return 0;
 }
 
-/** Logs of one instance, of all instances of a service, or all. */
-function namesOf(folder: string, wanted: string | undefined): string[] {
+/** Logs of one instance, of all instances of a service, or all of the mesh that runs (of the last ones, if none does). */
+function namesOf(folder: string, wanted: string | undefined, running: MeshState | undefined): string[] {
   const all = existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith('.log')) : [];
   const names = all.map((file) => file.slice(0, -'.log'.length)).sort();
-  if (wanted === undefined) return names;
+  if (wanted === undefined) {
+    const current = running && [...running.services.map(({ instance }) => instance), 'launcher'];
+    return current ? names.filter((name) => current.includes(name)) : names;
+  }
   return names.filter((name) => name === wanted || name.replace(/-\d+$/, '') === wanted);
 }
 

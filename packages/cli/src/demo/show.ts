@@ -41,7 +41,7 @@ export async function show(context: Context, state: MeshState, key: string | und
   const grpc = await through(openGrpcSender(endpoints.grpc, key), work);
   context.say(`NATS: ${EVENTS_OF_EACH} events for each model, each becomes a job whose result is stored`);
   const few = work.map(({ model, cases }) => ({ model, cases: cases.slice(0, EVENTS_OF_EACH) }));
-  const events = await through(await openEventSender(endpoints.nats, TENANT), few);
+  const events = await through(await openEventSender(context.env['NATS_URL'] || endpoints.nats, TENANT), few);
   context.say(`HTTP: over ${TRAFFIC.connections} connections, up to ${TRAFFIC.forMs / 1000} s for each model`);
   const crowd: DriveResult[] = [];
   for (const { model, cases } of work) crowd.push(await drive(door, model, cases.filter(isSmall), TRAFFIC));

@@ -17,8 +17,8 @@ let portBase = 0;
 type Ended = { code: number; out: string; err: string };
 
 function spillway(...args: string[]): Promise<Ended> {
-  const { PATH, HOME } = process.env;
-  const options = { env: { PATH, HOME, SPILLWAY_HOME: home }, timeout: 120_000 };
+  const { PATH, HOME, NODE_COMPILE_CACHE } = process.env;
+  const options = { env: { PATH, HOME, NODE_COMPILE_CACHE, SPILLWAY_HOME: home }, timeout: 120_000 };
   return new Promise((resolve) => {
     execFile(process.execPath, [main, ...args], options, (error, out, err) =>
       resolve({ code: error ? Number(error.code) : 0, out, err }),

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { repositoryRoot } from '../../src/context.ts';
-import { planMesh } from '../../src/mesh-plan.ts';
+import { planMesh, withoutSecrets } from '../../src/mesh-plan.ts';
 import { SERVICES } from '../../src/ports.ts';
 
 const context = (env: NodeJS.ProcessEnv) => ({ env, root: repositoryRoot, dataDir: '/data', node: '/node' });
@@ -37,6 +37,14 @@ test('servers that run already are used, and none is started in their place', ()
   assert.ok(wanted.every(({ port }) => port !== 8010 && port !== 8011));
   assert.equal(endpoints.nats, 'nats://far:4222');
   assert.ok(children.every(({ env }) => env['REDIS_URL'] === 'redis://far:6379'));
+});
+
+test('what is shown of a URL has no credentials; the services get them', () => {
+  const url = 'nats://user:secret@a:4222,nats://user:secret@b:4222';
+  assert.equal(withoutSecrets(url), 'nats://a:4222,nats://b:4222');
+  const { children, endpoints } = plan({ NATS_URL: url });
+  assert.equal(endpoints.nats, 'nats://a:4222,nats://b:4222');
+  assert.ok(children.filter(({ service }) => service !== 'redis').every(({ env }) => env['NATS_URL'] === url));
 });
 
 test("the user's own settings of a service reach it; what the mesh must agree on does not change", () => {

@@ -52,7 +52,7 @@ test('while NATS is away calls fail at once and can be repeated; a stream outliv
     assert.ok(Number(failure.trailers['grpc-retry-pushback-ms']) > 0, 'when to try again');
     return true;
   });
-  assert.ok(performance.now() - sentMs < 50, 'nothing waits for a server that may not return');
+  assert.ok(performance.now() - sentMs < 500, 'nothing waits for a server that may not return');
   assert.deepEqual(await client.call('ServerReady', {}), { ready: false });
   answering = true;
   await mesh.nats.restart();

@@ -71,11 +71,10 @@ export class InferenceClient {
     return (await this.#unary(HEALTH['Check'] as Method, { service }, {})).answer;
   }
 
-  stream({ headers = {}, timeoutMs }: CallOptions = {}): InferenceStream {
+  stream({ headers = {} }: { headers?: Headers } = {}): InferenceStream {
     const { path, requestSerialize, responseDeserialize } = SERVICE['ModelStreamInfer'] as Method;
-    const options = timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };
     return new InferenceStream(
-      this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadataOf(headers), options),
+      this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadataOf(headers), {}),
     );
   }
 

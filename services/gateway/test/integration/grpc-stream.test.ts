@@ -159,7 +159,7 @@ test('a client that has much in flight is not read further, and loses nothing', 
 });
 
 test("the stream's own deadline ends it from the server's side", async () => {
-  const stream = client.stream({ timeoutMs: 300 });
+  const stream = client.stream({ headers: { 'grpc-timeout': '300m' } });
   stream.send(ask('slow', 1));
   const failure = await stream.ended;
   assert.deepEqual([failure?.code, failure?.trailers['spillway-error']], [4, 'DEADLINE_EXCEEDED']);
