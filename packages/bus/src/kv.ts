@@ -4,6 +4,8 @@ import type { Bus } from './bus.ts';
 import { clientOf } from './connect.ts';
 import type { KvEntry, NatsKv, RawSubscription } from './nats-client.ts';
 
+const RETRY_MS = 100;
+
 /** A KV bucket with JSON values. Watches survive reconnects and the loss of a memory bucket. */
 export type Bucket<T> = {
   get(key: string): Promise<T | undefined>;
@@ -28,7 +30,13 @@ export function openBucket<T>(bus: Bus, spec: BucketSpec): Bucket<T> {
       return Promise.reject(
         new SpillwayError('UNAVAILABLE', 'the message bus is away', { reason: 'bus', retryAfterMs: 1_000 }),
       );
-    opened ??= clientOf(bus).kv(spec);
+    if (opened === undefined) {
+      const opening = clientOf(bus).kv(spec);
+      opened = opening;
+      opening.catch(() => {
+        if (opened === opening) opened = undefined; // a failure is not kept: the next call tries again
+      });
+    }
     return opened;
   };
   return {
@@ -42,17 +50,24 @@ export function openBucket<T>(bus: Bus, spec: BucketSpec): Bucket<T> {
       let current: RawSubscription | undefined;
       let stopped = false;
       const loaded = Promise.withResolvers<void>();
+      let attempt = 0; // a later start makes an earlier one, still opening, worthless
+      const again = () => {
+        if (!stopped && bus.up) setTimeout(start, RETRY_MS).unref();
+      };
       const start = async () => {
+        attempt += 1;
+        const own = attempt;
         current?.stop();
+        current = undefined;
+        const entry = ({ key, value }: KvEntry) => {
+          if (!stopped && own === attempt) onEntry(key, value === undefined ? undefined : parse<T>(value));
+        };
         try {
-          const give = ({ key, value }: KvEntry) => {
-            if (!stopped) onEntry(key, value === undefined ? undefined : parse<T>(value));
-          };
-          const watch = await (await open()).watch(give, loaded.resolve);
-          if (stopped) watch.stop();
+          const watch = await (await open()).watch({ entry, loaded: loaded.resolve, ended: again });
+          if (stopped || own !== attempt) watch.stop();
           else current = watch;
         } catch {
-          if (!stopped && bus.up) setTimeout(start, 100).unref();
+          if (own === attempt) again();
         }
       };
       const leave = bus.onUp(() => void start());

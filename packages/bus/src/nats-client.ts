@@ -259,16 +259,26 @@ export class NatsKv {
   }
 
   /**
-   * All present entries, then every change, until stopped or the connection is lost. `onLoaded` is called once, behind the
-   * present entries; at once for an empty bucket.
+   * All present entries, then every change. `loaded` is called once, behind the present entries, at once for an empty bucket;
+   * `ended` when the server or the connection ended the watch, and not by `stop`.
    */
-  async watch(onEntry: (entry: KvEntry) => void, onLoaded: () => void): Promise<RawSubscription> {
-    const entries = await this.#kv.watch({ initializedFn: onLoaded });
-    void (async () => {
+  async watch(on: { entry(entry: KvEntry): void; loaded(): void; ended(): void }): Promise<RawSubscription> {
+    const entries = await this.#kv.watch({ initializedFn: on.loaded });
+    let stopped = false;
+    const follow = async () => {
       for await (const entry of entries) {
-        onEntry({ key: entry.key, value: entry.operation === 'PUT' ? entry.value : undefined });
+        on.entry({ key: entry.key, value: entry.operation === 'PUT' ? entry.value : undefined });
       }
-    })().catch(() => undefined); // ends with its connection; the bucket opens another on the next `up`
-    return { stop: () => entries.stop() };
+    };
+    void follow()
+      .catch(() => undefined) // says only that it ended
+      .then(() => {
+        if (!stopped) on.ended();
+      });
+    const stop = () => {
+      stopped = true;
+      entries.stop();
+    };
+    return { stop };
   }
 }
