@@ -83,7 +83,7 @@ def write_views(folder: Path, defaults: dict[str, int]) -> None:
             "entity: client_id",
             f"source: {source}",
             "freshness_seconds: 0 # 0 = values never go stale",
-            "timeout_ms: 50",
+            "timeout_ms: 250",
             "fields:",
             *(f"  - {{ name: {field}, type: float, default: {defaults[field]} }}" for field in fields),
         ]

@@ -38,6 +38,7 @@ export type KvEntry = { key: string; value: Uint8Array | undefined };
 
 const DRAIN_LIMIT_MS = 2_000;
 const NO_STREAM = 10_059;
+const CONSUMER_EXISTS = 10_148;
 const NO_KEY = 10_037;
 
 const toRaw = (m: Msg): RawMessage => ({
@@ -177,7 +178,7 @@ export class NatsClient {
   async applyConsumer(spec: ConsumerSpec): Promise<void> {
     try {
       const jsm = await this.#nc.jetstreamManager({ timeout: 2_000 });
-      await jsm.consumers.add(spec.stream, {
+      const config = {
         durable_name: spec.durable,
         filter_subject: spec.filterSubject,
         ack_policy: AckPolicy.Explicit,
@@ -188,6 +189,11 @@ export class NatsClient {
         max_ack_pending: spec.maxAckPending,
         mem_storage: spec.memory,
         max_waiting: 512,
+      };
+      await jsm.consumers.add(spec.stream, config).catch((thrown: unknown) => {
+        // Servers from 2.11 on refuse to create what exists with other settings; older ones change it.
+        if (apiCode(thrown) !== CONSUMER_EXISTS) throw thrown;
+        return jsm.consumers.update(spec.stream, spec.durable, config);
       });
     } catch (cause) {
       throw unavailable(`consumer ${spec.durable} of ${spec.stream} could not be provided`, cause);

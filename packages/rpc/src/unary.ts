@@ -5,7 +5,7 @@ import { toServiceError } from './errors.ts';
 import { asBuffer, type GrpcService, type Method, rawMethod } from './method.ts';
 
 export type UnaryCall = CallFacts & {
-  /** Trailers of a good answer; names in lower case, values in printable ASCII. */
+  /** Trailers of the answer, good or bad; names in lower case, values in printable ASCII. */
   setTrailer(name: string, value: string): void;
   /** The caller went away, or its deadline passed: grpc-js has answered by then. */
   onCancel(handler: () => void): void;
@@ -20,7 +20,11 @@ export function serveUnary<Request, Response>(
     const trailers = new Metadata();
     run(method, handle, call, trailers).then(
       (bytes) => done(null, bytes, trailers),
-      (thrown: unknown) => done(toServiceError(SpillwayError.from(thrown))),
+      (thrown: unknown) => {
+        const error = toServiceError(SpillwayError.from(thrown));
+        error.metadata.merge(trailers);
+        done(error);
+      },
     );
   };
   return { definition: { call: rawMethod(method.path, 'unary') }, handlers: { call: answer } };

@@ -167,7 +167,7 @@ export function traceBatch(batch: Batch, run: TracedRun): void {
   const { arrivedMs, startedMs, endedMs, runMs, pid, error } = run;
   const attributes = {
     [ATTRIBUTES.batchId]: batch.batchId,
-    [ATTRIBUTES.batchSize]: batch.items.length,
+    [ATTRIBUTES.batchSize]: batch.rows,
     [ATTRIBUTES.rows]: batch.rows,
     [ATTRIBUTES.model]: batch.model,
     [ATTRIBUTES.version]: batch.version,

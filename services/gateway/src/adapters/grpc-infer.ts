@@ -1,3 +1,4 @@
+import { HEADERS } from '@spillway/contracts/headers';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { GrpcService } from '@spillway/rpc/method';
 import { serveUnary, type UnaryCall } from '@spillway/rpc/unary';
@@ -25,6 +26,7 @@ function infer(context: DoorContext, message: Buffer, call: UnaryCall): Promise<
       over = true;
       ending.error = SpillwayError.from(thrown);
       observer.end(ending);
+      call.setTrailer(HEADERS.requestId, ending.requestId);
       reject(ending.error);
     };
     const answered = (request: InferRequest, answer: Answer) => {

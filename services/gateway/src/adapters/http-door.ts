@@ -90,6 +90,15 @@ function routes(app: FastifyInstance, context: DoorContext): void {
     const { status, body, headers } = toOip(new SpillwayError('NOT_FOUND', 'no such path is served here'));
     return reply.code(status).headers(headers).send(body);
   });
+  // Clients send JSON under any content type, or none: what the body is, the route knows.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
+    try {
+      done(null, body === '' ? null : JSON.parse(String(body)));
+    } catch (cause) {
+      done(new SpillwayError('INVALID_REQUEST', 'body: expected JSON', { cause }));
+    }
+  });
   app.get('/v2', () => serverMetadata());
   app.get('/v2/', () => serverMetadata());
   app.get('/v2/health/live', () => ({ live: true }));

@@ -158,7 +158,8 @@ export function readInferCall(body: Buffer, headerLength: number | undefined): I
     clientId,
     inputs,
     asked,
-    timeoutUs: timeout === undefined || timeout === null ? undefined : integer(timeout, 'parameters.timeout'),
+    timeoutUs:
+      timeout === undefined || timeout === null ? undefined : integer(timeout, 'parameters.timeout') || undefined, // 0: none
     priority: priority === undefined || priority === null ? 0 : integer(priority, 'parameters.priority'),
   };
 }
