@@ -83,7 +83,10 @@ test('infer prints the answer, and trace draws its way from the door to the mode
   assert.match(answered.out, /^OUTPUT0 {2}INT32 \[1, 16\] {2}\[4,4,/m);
   assert.match(answered.out, /^OUTPUT1 {2}INT32 \[1, 16\] {2}\[2,2,/m);
   const [, id = ''] = /trace ([0-9a-f]{32})/.exec(answered.err) ?? [];
-  const drawn = await spillway('trace', id);
+  const whole = (out: string) => out.includes('gpu-worker') && out.includes('reply');
+  let drawn = await spillway('trace', id);
+  // Every process sends its spans once a second: at first only some of them have come.
+  for (let tries = 0; tries < 20 && !whole(drawn.out); tries += 1) drawn = await spillway('trace', id);
   assert.equal(drawn.code, 0, drawn.err);
   for (const service of ['gateway', 'batcher', 'gpu-worker']) assert.ok(drawn.out.includes(service), drawn.out);
 });
