@@ -71,7 +71,7 @@ export class Pipeline {
     this.#ports = ports;
     this.#limits = limits;
     this.#buffer = new TurnBuffer({ maxFrameBytes: limits.maxFrameBytes });
-    this.#pending = new Pending(ports.clock);
+    this.#pending = new Pending(ports.clock, limits.maxInFlight);
   }
 
   get inFlight(): number {

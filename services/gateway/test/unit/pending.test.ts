@@ -5,7 +5,7 @@ import { Pending } from '../../src/core/pending.ts';
 
 const setUp = () => {
   const clock = new ManualClock();
-  return { clock, pending: new Pending<{ seq: number; deadlineMs: number }>(clock) };
+  return { clock, pending: new Pending<{ seq: number; deadlineMs: number }>(clock, 4) };
 };
 
 test('a request is taken once: a second answer finds nothing', () => {
@@ -39,4 +39,21 @@ test('sequence numbers wrap at 2^32 and stay unsigned', () => {
   const { pending } = setUp();
   assert.equal(pending.nextSeq(), 1);
   assert.equal(pending.nextSeq(), 2);
+});
+
+test('a number whose slot is still taken is passed over, so that nobody gets the answer of another', () => {
+  const { pending } = setUp();
+  const first = pending.nextSeq();
+  pending.add({ seq: first, deadlineMs: 2_000 });
+  const later: number[] = [];
+  for (let i = 0; i < 20; i += 1) {
+    const seq = pending.nextSeq();
+    pending.add({ seq, deadlineMs: 2_000 });
+    pending.take(seq);
+    later.push(seq);
+  }
+  assert.equal(new Set([first, ...later]).size, 21);
+  assert.equal(pending.take(first + 8), undefined, 'another number of the same slot');
+  assert.equal(pending.take(first)?.seq, first);
+  assert.equal(pending.size, 0);
 });
