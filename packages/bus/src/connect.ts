@@ -5,7 +5,7 @@ import { SpillwayError } from '@spillway/errors/spillway-error';
 import { monotonicClock } from '@spillway/lifecycle/clock';
 import type { Bus, BusFact, PublishOptions, StreamPublishOptions } from './bus.ts';
 import { NatsClient } from './nats-client.ts';
-import { PubAcks } from './pub-acks.ts';
+import { MAX_PUBLISHES_IN_FLIGHT, PubAcks } from './pub-acks.ts';
 
 export type BusOptions = {
   url: string;
@@ -17,7 +17,6 @@ export type BusOptions = {
 /** The bus and the client below it; only this package sees the second. */
 export type BusInternals = Bus & { readonly client: NatsClient };
 
-const MAX_PUBLISHES_IN_FLIGHT = 2_048; // larger unacknowledged windows starve the consumers of the same stream
 const RETRY_MS = 50;
 const EXPIRE_EVERY_MS = 250;
 

@@ -3,8 +3,16 @@ import type { Clock } from '@spillway/lifecycle/clock';
 import type { PubAck } from './bus.ts';
 import type { RawMessage } from './nats-client.ts';
 
-type Waiting = { resolve: (ack: PubAck) => void; reject: (error: SpillwayError) => void; expiresAtMs: number };
+type Waiting = {
+  seq: number;
+  resolve: (ack: PubAck) => void;
+  reject: (error: SpillwayError) => void;
+  expiresAtMs: number;
+};
 
+/** Larger unacknowledged windows starve the consumers of the same stream. */
+export const MAX_PUBLISHES_IN_FLIGHT = 2_048;
+const SLOTS = 2 * MAX_PUBLISHES_IN_FLIGHT; // at most half full: a free one is always near
 const STREAM_FULL = 10_077;
 const NO_RESPONDERS = 503;
 
@@ -29,35 +37,48 @@ export function refusalOf(error: { err_code?: number; description?: string }): S
 
 /**
  * Publishes that wait for JetStream's acknowledgement, matched by the last token of the reply subject. One subscription and
- * one map for all of them: the client's own request costs a timer and three promises for each.
+ * one ring for all of them: the client's own request costs a timer and three promises for each.
  */
 export class PubAcks {
   readonly #clock: Clock;
-  readonly #waiting = new Map<string, Waiting>();
-  #next = 0;
+  /** A ring, not a Map: abandoned copies of a Map would keep acknowledged messages alive until the next full collection. */
+  readonly #slots = new Array<Waiting | undefined>(SLOTS).fill(undefined);
+  #inFlight = 0;
+  #lastSeq = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   get inFlight(): number {
-    return this.#waiting.size;
+    return this.#inFlight;
   }
 
+  /** At most `MAX_PUBLISHES_IN_FLIGHT` may be waited for at a time; the caller asks `inFlight` first. */
   expect(timeoutMs: number): { token: string; ack: Promise<PubAck> } {
-    this.#next += 1;
-    const token = this.#next.toString(36);
+    do this.#lastSeq += 1;
+    while (this.#slots[this.#lastSeq % SLOTS] !== undefined);
+    const seq = this.#lastSeq;
     const ack = new Promise<PubAck>((resolve, reject) => {
-      this.#waiting.set(token, { resolve, reject, expiresAtMs: this.#clock.now() + timeoutMs });
+      this.#slots[seq % SLOTS] = { seq, resolve, reject, expiresAtMs: this.#clock.now() + timeoutMs };
     });
-    return { token, ack };
+    this.#inFlight += 1;
+    return { token: seq.toString(36), ack };
+  }
+
+  #take(token: string): Waiting | undefined {
+    const seq = Number.parseInt(token, 36);
+    const waiting = this.#slots[seq % SLOTS];
+    if (waiting?.seq !== seq) return undefined;
+    this.#slots[seq % SLOTS] = undefined;
+    this.#inFlight -= 1;
+    return waiting;
   }
 
   settle(message: RawMessage): void {
     const token = message.subject.slice(message.subject.lastIndexOf('.') + 1);
-    const waiting = this.#waiting.get(token);
+    const waiting = this.#take(token);
     if (waiting === undefined) return; // timed out before
-    this.#waiting.delete(token);
     if (message.code === NO_RESPONDERS) {
       waiting.reject(
         new SpillwayError('UNAVAILABLE', 'no stream takes this message', { reason: 'bus', retryAfterMs: 1_000 }),
@@ -76,31 +97,27 @@ export class PubAcks {
 
   /** The message was not sent. */
   fail(token: string, error: SpillwayError): void {
-    this.#waiting.get(token)?.reject(error);
-    this.#waiting.delete(token);
+    this.#take(token)?.reject(error);
   }
 
   /** Call every few hundred ms. */
   expire(): void {
     const now = this.#clock.now();
-    for (const [token, waiting] of this.#waiting) {
-      if (waiting.expiresAtMs > now) continue;
-      this.#waiting.delete(token);
-      waiting.reject(
-        new SpillwayError('UNAVAILABLE', 'the stream did not acknowledge in time', {
-          reason: 'bus',
-          retryAfterMs: 1_000,
-        }),
-      );
-    }
+    this.#end(({ expiresAtMs }) => expiresAtMs <= now, 'the stream did not acknowledge in time');
   }
 
   failAll(): void {
-    for (const waiting of this.#waiting.values()) {
-      waiting.reject(
-        new SpillwayError('UNAVAILABLE', 'the message bus is away', { reason: 'bus', retryAfterMs: 1_000 }),
-      );
+    this.#end(() => true, 'the message bus is away');
+  }
+
+  #end(ends: (waiting: Waiting) => boolean, text: string): void {
+    if (this.#inFlight === 0) return;
+    for (let i = 0; i < SLOTS; i += 1) {
+      const waiting = this.#slots[i];
+      if (waiting === undefined || !ends(waiting)) continue;
+      this.#slots[i] = undefined;
+      this.#inFlight -= 1;
+      waiting.reject(new SpillwayError('UNAVAILABLE', text, { reason: 'bus', retryAfterMs: 1_000 }));
     }
-    this.#waiting.clear();
   }
 }

@@ -31,6 +31,8 @@ export type HeldFrame = {
   held: boolean;
   /** JetStream delivers all of it again, to whoever asks. */
   handedBack: boolean;
+  /** Index in the list of held frames. */
+  place: number;
 };
 
 export type NewFrame = Pick<HeldFrame, 'message' | 'gateway' | 'replyTo' | 'durable' | 'ackWaitMs' | 'requests'> & {
@@ -43,14 +45,15 @@ export type NewFrame = Pick<HeldFrame, 'message' | 'gateway' | 'replyTo' | 'dura
  */
 export class HeldFrames {
   readonly #clock: Clock;
-  readonly #held = new Set<HeldFrame>();
+  /** A list in which each frame knows its place, not a Set: see `InFlightBatches`. */
+  readonly #held: HeldFrame[] = [];
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   get size(): number {
-    return this.#held.size;
+    return this.#held.length;
   }
 
   hold({ maxDeliver, ...frame }: NewFrame): HeldFrame {
@@ -61,8 +64,9 @@ export class HeldFrames {
       extendedAtMs: this.#clock.now(),
       held: true,
       handedBack: false,
+      place: this.#held.length,
     };
-    this.#held.add(held);
+    this.#held.push(held);
     return held;
   }
 
@@ -104,7 +108,11 @@ export class HeldFrames {
   #release(frame: HeldFrame): boolean {
     if (!frame.held) return false;
     frame.held = false;
-    this.#held.delete(frame);
+    const last = this.#held.pop() as HeldFrame;
+    if (last !== frame) {
+      this.#held[frame.place] = last;
+      last.place = frame.place;
+    }
     return true;
   }
 }

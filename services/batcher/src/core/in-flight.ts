@@ -16,29 +16,33 @@ export type Dispatch = {
   traceparent: string;
 };
 
-/** The batches at the workers, until each says that it is done or its worker is lost. */
+/**
+ * The batches at the workers, until each says that it is done or its worker is lost. A list, because there are few (two for
+ * each slot of a worker): a Map that is filled and emptied all the time is copied over and over, and its abandoned copies keep
+ * finished batches alive until the next full collection.
+ */
 export class InFlightBatches {
-  readonly #byId = new Map<string, Dispatch>();
+  #batches: Dispatch[] = [];
 
   get size(): number {
-    return this.#byId.size;
+    return this.#batches.length;
   }
 
   add(dispatch: Dispatch): void {
-    this.#byId.set(dispatch.batchId, dispatch);
+    this.#batches.push(dispatch);
   }
 
   /** Undefined: not ours, done before, or its worker was given up. A worker ends only its own batches. */
   take(worker: string, batchId: string): Dispatch | undefined {
-    const dispatch = this.#byId.get(batchId);
-    if (dispatch === undefined || dispatch.slot.worker !== worker) return undefined;
-    this.#byId.delete(batchId);
-    return dispatch;
+    const place = this.#batches.findIndex(
+      (dispatch) => dispatch.batchId === batchId && dispatch.slot.worker === worker,
+    );
+    return place === -1 ? undefined : this.#batches.splice(place, 1)[0];
   }
 
   takeAllOf(worker: string): Dispatch[] {
-    const lost = [...this.#byId.values()].filter((dispatch) => dispatch.slot.worker === worker);
-    for (const { batchId } of lost) this.#byId.delete(batchId);
+    const lost = this.#batches.filter((dispatch) => dispatch.slot.worker === worker);
+    this.#batches = this.#batches.filter((dispatch) => dispatch.slot.worker !== worker);
     return lost;
   }
 }

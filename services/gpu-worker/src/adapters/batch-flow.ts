@@ -25,14 +25,15 @@ export type BatchFlowOptions = {
  */
 export class BatchFlow {
   readonly #options: BatchFlowOptions;
-  readonly #origins = new Map<PoolBatch['message'], BatchOrigin>();
+  /** Of the few batches held. A list, for a Map's abandoned copies would keep whole batches alive. */
+  readonly #origins: { message: PoolBatch['message']; origin: BatchOrigin }[] = [];
 
   constructor(options: BatchFlowOptions) {
     this.#options = options;
   }
 
   accept(origin: BatchOrigin, head: BatchHead, message: Uint8Array): void {
-    this.#origins.set(message, origin);
+    this.#origins.push({ message, origin });
     this.#options.pool.run(head, message);
   }
 
@@ -78,9 +79,10 @@ export class BatchFlow {
   }
 
   #finish({ head, message }: PoolBatch, runMs: number, errorCode: string, notStarted = false): void {
-    const origin = this.#origins.get(message);
-    if (origin === undefined) return;
-    this.#origins.delete(message);
+    const place = this.#origins.findIndex((held) => held.message === message);
+    if (place === -1) return;
+    const { origin } = this.#origins[place] as { origin: BatchOrigin };
+    this.#origins.splice(place, 1);
     const { batchId, model, rows } = head;
     this.#options.finished(origin, { batchId, model, rows, runMs, errorCode, notStarted });
   }
