@@ -16,3 +16,12 @@ export function untilSignal(...signals: NodeJS.Signals[]): Promise<string> {
     for (const signal of signals) process.on(signal, onSignal);
   });
 }
+
+/**
+ * For the last line of a `main.ts`, when everything is closed: ends the process after `graceMs` if something still keeps it
+ * alive. The NATS client leaves a timer behind when a watch was still opening at the close (2.29.3); a service that has drained
+ * must not wait for that to be killed.
+ */
+export function exitWithin(graceMs: number): void {
+  setTimeout(() => process.exit(), graceMs).unref();
+}

@@ -1,5 +1,5 @@
 import { ConfigError } from '@spillway/config/config-error';
-import { untilSignal } from '@spillway/lifecycle/signals';
+import { exitWithin, untilSignal } from '@spillway/lifecycle/signals';
 import { gatewayConfig } from './config.ts';
 import { startGateway } from './service.ts';
 
@@ -13,3 +13,4 @@ try {
   process.stderr.write(`${error.message}\n`);
   process.exitCode = error.exitCode;
 }
+exitWithin(1_000);
