@@ -4,6 +4,7 @@ import { isName } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toOip } from '@spillway/errors/to-oip';
 import { type AskedOutputs, readInferCall, writeInferAnswer } from '../core/oip-infer.ts';
+import { putReceipt } from '../core/receipt-fields.ts';
 import type { Answer, InferRequest, Receipt } from '../core/request.ts';
 import { lowerByPriority, readHeaderLength, readMetadata, smallerBudget } from '../core/request-metadata.ts';
 import type { DoorContext } from './door-context.ts';
@@ -37,26 +38,8 @@ type Call = { startMs: number; parent: string; traceparent: string; requestId: s
 
 /** The receipt as raw header pairs: `writeHead` takes them without building an object. */
 function receiptHeaders(call: Call, receipt: Receipt): string[] {
-  const headers = [
-    HEADERS.requestId,
-    call.requestId,
-    HEADERS.rung,
-    receipt.rung,
-    HEADERS.trafficClass,
-    call.request?.trafficClass ?? '',
-    HEADERS.modelVersion,
-    receipt.version,
-    HEADERS.cache,
-    receipt.cache,
-  ];
-  if (receipt.batchId !== '') {
-    headers.push(HEADERS.queueMs, receipt.queueMs.toFixed(3), HEADERS.runMs, receipt.runMs.toFixed(3));
-    headers.push(HEADERS.batchId, receipt.batchId, HEADERS.batchSize, String(receipt.batchRows));
-    headers.push(HEADERS.closedBy, receipt.closedBy, HEADERS.worker, receipt.worker);
-  }
-  if (receipt.variant !== '') headers.push(HEADERS.variant, receipt.variant);
-  if (receipt.degraded !== '') headers.push(HEADERS.degraded, receipt.degraded);
-  if (call.traceparent !== '') headers.push(HEADERS.traceId, call.traceparent.slice(3, 35));
+  const headers: string[] = [];
+  putReceipt((name, value) => headers.push(name, value), call, call.request?.trafficClass ?? '', receipt);
   return headers;
 }
 

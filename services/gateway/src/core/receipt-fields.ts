@@ -6,7 +6,7 @@ import type { Receipt } from './request.ts';
 export function putReceipt(
   put: (name: string, value: string) => void,
   of: { requestId: string; traceparent: string },
-  trafficClass: TrafficClass,
+  trafficClass: TrafficClass | '',
   receipt: Receipt,
 ): void {
   put(HEADERS.requestId, of.requestId);
