@@ -6,8 +6,8 @@ import {
   cacheRequestCodec,
   cacheResponseCodec,
 } from '@spillway/contracts/messages';
+import { Answers } from '@spillway/rpc/answers';
 import { type DuplexService, serveDuplex } from '@spillway/rpc/duplex';
-import { Answers } from './answers.ts';
 import type { Lookups } from './lookups.ts';
 
 export const CACHE_METHOD = { path: CACHE_PATH, request: cacheRequestCodec, response: cacheResponseCodec };

@@ -6,8 +6,8 @@ import {
   fetchRequestCodec,
   fetchResponseCodec,
 } from '@spillway/contracts/messages';
+import { Answers } from '@spillway/rpc/answers';
 import { type DuplexService, serveDuplex } from '@spillway/rpc/duplex';
-import { Answers } from './answers.ts';
 import type { FetchHandler } from './fetch-handler.ts';
 
 export const FEATURES_METHOD = { path: FEATURES_PATH, request: fetchRequestCodec, response: fetchResponseCodec };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Answers } from '../../src/adapters/answers.ts';
+import { Answers } from '../src/answers.ts';
 
 type Result = { id: number; bytes: number };
 

@@ -1,4 +1,4 @@
-import type { Duplex } from '@spillway/rpc/duplex';
+import type { Duplex } from './message-stream.ts';
 
 /** Bytes of results in one message; a bigger result travels alone. Far below the largest message of the mesh. */
 const MESSAGE_BYTES = 1024 * 1024;
