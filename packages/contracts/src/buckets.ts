@@ -1,3 +1,4 @@
+import type { TrafficClass } from './classes.ts';
 import type { DataTypeName } from './tensor.ts';
 
 /** A NATS KV bucket as data. `ttlMs` 0: entries stay. */
@@ -7,8 +8,12 @@ export type BucketSpec = { name: string; storage: 'memory' | 'file'; ttlMs: numb
 export const REGISTRY: BucketSpec = { name: 'spillway_registry', storage: 'memory', ttlMs: 3_000 };
 /** Catalogue: one entry for each model, written by the workers that serve it. */
 export const MODELS: BucketSpec = { name: 'spillway_models', storage: 'file', ttlMs: 0 };
+/** API keys, by id: hashes only. */
+export const KEYS: BucketSpec = { name: 'spillway_keys', storage: 'file', ttlMs: 0 };
+/** Levers that people pulled, by id. An entry past its `expiresAt` has no effect, whoever removes it. */
+export const LEVERS: BucketSpec = { name: 'spillway_levers', storage: 'file', ttlMs: 0 };
 
-export const BUCKETS: readonly BucketSpec[] = [REGISTRY, MODELS];
+export const BUCKETS: readonly BucketSpec[] = [REGISTRY, MODELS, KEYS, LEVERS];
 export const LEASE_REFRESH_MS = 1_000;
 
 export type ServiceName = 'gateway' | 'feature-service' | 'cache' | 'batcher' | 'gpu-worker';
@@ -23,6 +28,42 @@ export type Lease = {
   /** A gpu-worker's models that are loaded and warm. */
   models?: { model: string; versions: string[] }[];
 };
+
+/** Value of an entry of `spillway_keys`; its key is the id. Never the secret, only its SHA-256 (hex). Times in epoch ms. */
+export type KeyRecord = {
+  id: string;
+  sha256: string;
+  tenant: string;
+  class: TrafficClass;
+  scopes: string[];
+  quota?: KeyQuota;
+  /** Share of a congested class beside other tenants, > 0. Absent: 1. */
+  weight?: number;
+  /** What happens beyond the quota. Absent: refused. */
+  overQuota?: 'refuse' | 'lower';
+  createdAt?: number;
+  expiresAt?: number;
+};
+
+/** Sustained rates; either may be missing. `costPerSecond` in milliseconds of one model instance (ims). */
+export type KeyQuota = { costPerSecond?: number; requestsPerSecond?: number };
+
+/** Value of an entry of `spillway_levers`. Absent members match everything. */
+export type Lever = LeverScope & {
+  id: string;
+  /** Epoch ms. */
+  createdAt: number;
+  expiresAt: number;
+  by: string;
+} & (
+    | {
+        kind: 'brake' /** Requests per second and gateway fleet, or a share 0 to 1 of what is offered. */;
+        rate?: number;
+        share?: number;
+      }
+    | { kind: 'degrade'; to: string }
+  );
+export type LeverScope = { model?: string; class?: TrafficClass; tenant?: string };
 
 /** A tensor of a model as a client sees it. `dims` has no batch dimension; -1 is variable. */
 export type TensorSpec = { name: string; datatype: DataTypeName; dims: number[] };

@@ -108,6 +108,35 @@ export type CacheResponse = { results: CacheResult[] };
 export type Heartbeat = { service: string; instance: string; sentMs: number; state: string };
 export type Cancel = { gateway: string; seqs: number[] };
 
+/** Costs in ims (milliseconds of one model instance), rates in ims per ms; lists by rank of the class. */
+export type Backlog = { pending: number; pendingAgeMs: number; held: number; rateOut: number };
+export type RunTime = { variant: string; baseMs: number; rowMs: number; cv: number };
+export type BatcherLoad = {
+  backlog: Backlog[];
+  capacityRaw: number;
+  capacity: number;
+  healthy: number;
+  suspect: number;
+  runTimes: RunTime[];
+  operatingRows: number;
+  fill: number;
+  costPerRow: number;
+  hopMs: number;
+};
+export type ClassRates = { offered: number; admitted: number; refused: number };
+export type TenantRate = { tenant: number; rank: number; offered: number };
+export type TenantRest = { count: number; offered: number };
+export type GatewayLoad = { rates: ClassRates[]; guard: number; tenants: TenantRate[]; rest: TenantRest[] };
+export type LoadState = {
+  instance: string;
+  epoch: number;
+  seq: number;
+  sentMs: number;
+  level: number;
+  batcher?: BatcherLoad | null;
+  gateway?: GatewayLoad | null;
+};
+
 /** `ValueStatus` of features.proto, by number. */
 export const VALUE_STATUS = ['present', 'missing', 'stale', 'default'] as const;
 
@@ -122,6 +151,7 @@ export const cacheRequestCodec = codec<CacheRequest>('spillway.v1.CacheRequest')
 export const cacheResponseCodec = codec<CacheResponse>('spillway.v1.CacheResponse');
 export const heartbeatCodec = codec<Heartbeat>('spillway.v1.Heartbeat');
 export const cancelCodec = codec<Cancel>('spillway.v1.Cancel');
+export const loadStateCodec = codec<LoadState>('spillway.v1.LoadState');
 
 /** gRPC paths of the mesh's streams. */
 export const DISPATCH_PATH = '/spillway.v1.Dispatch/Work';

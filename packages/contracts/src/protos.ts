@@ -4,7 +4,9 @@ import protobuf from 'protobufjs';
 /** Folder of the `.proto` files; the mesh's own contracts lie below `spillway/v1`. */
 export const PROTO_DIR = fileURLToPath(new URL('../../../protos', import.meta.url));
 
-const FILES = ['tensor', 'work', 'dispatch', 'features', 'cache', 'control'].map((name) => `spillway/v1/${name}.proto`);
+const FILES = ['tensor', 'work', 'dispatch', 'features', 'cache', 'control', 'load'].map(
+  (name) => `spillway/v1/${name}.proto`,
+);
 
 function load(): protobuf.Root {
   const root = new protobuf.Root();

@@ -34,6 +34,14 @@ export const JOBS_STREAM = 'SPILLWAY_JOBS';
 export const EVENTS_STREAM = 'SPILLWAY_EVENTS';
 export const RESULTS_STREAM = 'SPILLWAY_RESULTS';
 export const DLQ_STREAM = 'SPILLWAY_DLQ';
+/** Who changed what: keys and levers. */
+export const AUDIT_STREAM = 'SPILLWAY_AUDIT';
+
+/**
+ * Frames that may wait of one class and model. One number for all models, because it belongs to the stream: a hard stop that
+ * needs no fresh knowledge. What a model can serve in time is bounded far below it by admission.
+ */
+export const MAX_FRAMES_PER_MODEL = 1_024;
 
 /**
  * Every stream of the mesh. `discard: new` everywhere: a full stream refuses, it never forgets what it accepted.
@@ -47,6 +55,7 @@ export const STREAMS: readonly StreamSpec[] = [
       storage: 'memory',
       retention: 'workqueue',
       maxBytes: 64 * MIB,
+      maxMessagesPerSubject: MAX_FRAMES_PER_MODEL,
       maxAgeMs: 60_000, // hygiene only: the gateway's timer answers long before
       duplicateWindowMs: 1_000,
     }),
@@ -86,6 +95,15 @@ export const STREAMS: readonly StreamSpec[] = [
     retention: 'limits',
     maxBytes: 256 * MIB,
     maxAgeMs: 14 * DAY_MS,
+    duplicateWindowMs: 120_000,
+  },
+  {
+    name: AUDIT_STREAM,
+    subjects: ['spillway.v1.audit.>'],
+    storage: 'file',
+    retention: 'limits',
+    maxBytes: 64 * MIB,
+    maxAgeMs: 90 * DAY_MS,
     duplicateWindowMs: 120_000,
   },
 ];

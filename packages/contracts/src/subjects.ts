@@ -21,6 +21,11 @@ export const dlqSubject = (reason: string): string => `spillway.v1.dlq.${name(re
 export const healthSubject = (instance: string): string => `spillway.v1.health.${name(instance, 'instance')}`;
 export const ALL_HEALTH = 'spillway.v1.health.*';
 
+export const loadSubject = (model: string): string => `spillway.v1.load.${name(model, 'model')}`;
+export const ALL_LOAD = 'spillway.v1.load.*';
+
+export const auditSubject = (what: string): string => `spillway.v1.audit.${name(what, 'what')}`;
+
 export const cancelSubject = (gateway: string): string => `spillway.v1.cancel.${name(gateway, 'gateway')}`;
 export const ALL_CANCELS = 'spillway.v1.cancel.*';
 
