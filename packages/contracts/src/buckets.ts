@@ -68,6 +68,9 @@ export type LeverScope = { model?: string; class?: TrafficClass; tenant?: string
 /** A tensor of a model as a client sees it. `dims` has no batch dimension; -1 is variable. */
 export type TensorSpec = { name: string; datatype: DataTypeName; dims: number[] };
 
+/** Triton's: what becomes of a request that waited for longer than its queue's time; `maxQueueSize` in requests, 0: no bound. */
+export type QueuePolicy = { timeoutAction: 'reject' | 'delay'; allowTimeoutOverride: boolean; maxQueueSize: number };
+
 /** Value of an entry of `spillway_models`; its key is the model. */
 export type ModelRecord = {
   model: string;
@@ -79,11 +82,31 @@ export type ModelRecord = {
   maxBatchCost?: number;
   /** Longest wait for companions while an instance is free. Absent or 0: a free instance takes what is there. */
   maxQueueDelayMs?: number;
+  /** Rows of batches that the model runs best with, ascending. */
+  preferredBatchSizes?: number[];
+  /** Of requests whose class has none of its own in `priorityPolicies`, which is by class. A caller's own deadline always counts. */
+  queuePolicy?: QueuePolicy;
+  priorityPolicies?: Record<string, QueuePolicy & { defaultTimeoutMs?: number }>;
+  /** Upper bounds of a row's cost, ascending: only rows of one bucket run together. Absent: all lengths do. */
+  lengthBuckets?: number[];
+  /** A new executor's load grows from a fifth to all over this time. Absent: it grows with each batch that ran. */
+  slowStartMs?: number;
+  /** Measured, 0 to 1, of the full model; the card says of what. */
+  quality?: number;
+  /** What an instance can run beside the full model, by the name that a route gives. */
+  variants?: { name: string; quality?: number }[];
+  /** Variants for a request that would wait too long otherwise, lightest last; those below the declared quality floor are left out. */
+  degradeTo?: string[];
+  /** A caller may refuse a lighter variant. Absent with `degradeTo`: it may. */
+  degradeOptOut?: boolean;
+  /** Over all gateways: requests of the model that are under way, and requests per second. */
+  limits?: { maxInFlight?: number; rate?: number };
   inputs: TensorSpec[]; // what a client sends
   outputs: TensorSpec[];
   /** Joined from feature views before the model runs: entity ids come in `entity`, the rows go to the graph's own inputs. */
   features?: { entity: string; tensors: { view: string; input: string }[] };
-  responseCache?: { ttlMs: number };
+  /** `staleMs`: how much longer an answer may be given while the mesh is overloaded. Absent: not at all. */
+  responseCache?: { ttlMs: number; staleMs?: number };
   defaultDeadlineMs: number;
   maxDeadlineMs: number;
   runLimitMs: number;

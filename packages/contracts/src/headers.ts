@@ -20,6 +20,7 @@ export const HEADERS = {
   traceId: 'spillway-trace-id',
   error: 'spillway-error',
   reason: 'spillway-reason',
+  retryAfterMs: 'retry-after-ms',
   job: 'spillway-job',
   originSubject: 'spillway-origin-subject',
   originSeq: 'spillway-origin-seq',

@@ -45,6 +45,7 @@ export type ReplyFrame = {
   closedBy: string;
   items: ReplyItem[];
 };
+export type ServedVariant = { variant: string; runMsOne: number; runMsFull: number };
 export type ServedModel = {
   model: string;
   versions: string[];
@@ -53,6 +54,8 @@ export type ServedModel = {
   runLimitMs: number;
   runMsOne: number;
   runMsFull: number;
+  /** Beside the full model. */
+  variants?: ServedVariant[];
 };
 export type Hello = { instance: string; models: ServedModel[] };
 export type Credits = { model: string; batches: number };
@@ -100,10 +103,17 @@ export type FetchRequest = { fetches: FeatureFetch[] };
 export type ViewRows = { view: string; fields: number; values: Uint8Array; status: Uint8Array };
 export type FeatureRows = { id: number; views: ViewRows[]; errorCode: string; errorMessage: string };
 export type FetchResponse = { results: FeatureRows[] };
-export type CacheGet = { id: number; key: Uint8Array; traceparent: string };
-export type CachePut = { key: Uint8Array; value: Uint8Array; ttlMs: number };
+export type CacheGet = { id: number; key: Uint8Array; traceparent: string; allowStale?: boolean };
+export type CachePut = { key: Uint8Array; value: Uint8Array; ttlMs: number; staleMs?: number };
 export type CacheRequest = { gets: CacheGet[]; puts: CachePut[] };
-export type CacheResult = { id: number; hit: boolean; value: Uint8Array; ageMs: number; tier: string };
+export type CacheResult = {
+  id: number;
+  hit: boolean;
+  value: Uint8Array;
+  ageMs: number;
+  tier: string;
+  stale?: boolean;
+};
 export type CacheResponse = { results: CacheResult[] };
 export type Heartbeat = { service: string; instance: string; sentMs: number; state: string };
 export type Cancel = { gateway: string; seqs: number[] };

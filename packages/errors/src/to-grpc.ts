@@ -34,7 +34,7 @@ export function toGrpc(error: SpillwayError): GrpcStatus {
     message: trailerText(error.message),
     ...(reason === undefined ? {} : { reason }),
     ...(hintMs === undefined ? {} : { retryAfterMs: hintMs }),
-    pushbackMs: hintMs ?? -1,
+    pushbackMs: error.autoRetry ? (hintMs ?? -1) : -1,
   };
 }
 

@@ -37,3 +37,10 @@ test('an error with a name of its own and an unknown code is not taken for typed
 test('without a cause there is no member cause', () => {
   assert.equal('cause' in new SpillwayError('INTERNAL', 'x', { reason: 'y' }), false);
 });
+
+test('a refusal has no stack to collect, and the next error has one again', () => {
+  const refusal = SpillwayError.refusal('OVERLOADED', 'too much', { reason: 'fair_rate', retryAfterMs: 250 });
+  assert.deepEqual([refusal.code, refusal.reason, refusal.retryAfterMs], ['OVERLOADED', 'fair_rate', 250]);
+  assert.ok(!refusal.stack?.includes('\n    at '));
+  assert.match(new SpillwayError('INTERNAL', 'bug').stack ?? '', /\n {4}at /);
+});

@@ -76,3 +76,8 @@ test('a hint is also the pushback of gRPC; what is not worth repeating says do n
   });
   assert.deepEqual(toGrpc(new SpillwayError('BACKEND_FAILED', 'x')), { code: 13, message: 'x', pushbackMs: -1 });
 });
+
+test('a refusal that clients must not repeat on their own says so, and still tells when to come back', () => {
+  const status = toGrpc(new SpillwayError('OVERLOADED', 'too much', { retryAfterMs: 250, autoRetry: false }));
+  assert.deepEqual([status.pushbackMs, status.retryAfterMs], [-1, 250]);
+});

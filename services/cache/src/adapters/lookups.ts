@@ -1,7 +1,7 @@
 import type { CacheGet, CachePut, CacheRequest, CacheResult } from '@spillway/contracts/messages';
 import type { Clock, WallClock } from '@spillway/lifecycle/clock';
 import type { InFlight } from '@spillway/lifecycle/in-flight';
-import { ageMs, type Entry, remainingMs } from '../core/entry.ts';
+import { ageMs, type Entry, isStale, remainingMs } from '../core/entry.ts';
 import { hexKey, isKey, type KeepRules, keepFor } from '../core/keep.ts';
 import { SingleFlight } from '../core/single-flight.ts';
 import type { CacheTelemetry, Tier } from '../telemetry.ts';
@@ -27,6 +27,10 @@ type Caller = { get: CacheGet; send: Send; startMs: number };
 
 const NOTHING = new Uint8Array(0);
 
+/** A stale entry is a hit only for who allows it. */
+const serves = (get: CacheGet, entry: Entry, epochMs: number): boolean =>
+  get.allowStale === true || !isStale(entry, epochMs);
+
 /** The two tiers behind one look-up: memory hits are answered at once, the rest of the turn goes to Redis together. */
 export class Lookups {
   readonly #options: LookupsOptions;
@@ -49,7 +53,7 @@ export class Lookups {
     const { memory, redis } = this.#options;
     const key = isKey(caller.get.key) ? hexKey(caller.get.key) : undefined;
     const entry = key === undefined ? undefined : memory.get(key);
-    if (entry !== undefined) this.#answer(caller, entry, 'memory', epochMs);
+    if (entry !== undefined && serves(caller.get, entry, epochMs)) this.#answer(caller, entry, 'memory', epochMs);
     else if (key === undefined || redis.isOpen) this.#answer(caller, undefined, '', epochMs);
     else {
       this.#options.inFlight.begin();
@@ -78,7 +82,8 @@ export class Lookups {
     for (const [index, key] of keys.entries()) {
       const entry = this.#promote(key, read.entries[index], epochMs);
       for (const caller of this.#flight.settle(key)) {
-        this.#answer(caller, entry, entry === undefined ? '' : 'redis', epochMs);
+        const served = entry !== undefined && serves(caller.get, entry, epochMs) ? entry : undefined;
+        this.#answer(caller, served, served === undefined ? '' : 'redis', epochMs);
         inFlight.end();
       }
     }
@@ -99,7 +104,10 @@ export class Lookups {
   #answer({ get, send, startMs }: Caller, entry: Entry | undefined, tier: Tier, epochMs: number): void {
     this.#options.telemetry.lookup(get, tier, startMs);
     if (entry === undefined) send({ id: get.id, hit: false, value: NOTHING, ageMs: 0, tier: '' });
-    else send({ id: get.id, hit: true, value: entry.value, ageMs: Math.floor(ageMs(entry, epochMs)), tier });
+    else {
+      const stale = isStale(entry, epochMs);
+      send({ id: get.id, hit: true, value: entry.value, ageMs: Math.floor(ageMs(entry, epochMs)), tier, stale });
+    }
   }
 
   #put(put: CachePut): void {
@@ -111,8 +119,8 @@ export class Lookups {
     }
     const key = hexKey(put.key);
     // A copy: the value is a view into the whole message.
-    const entry = { value: new Uint8Array(put.value), storedMs: wallClock.epochMs(), ttlMs: kept.ttlMs };
-    memory.set(key, entry, entry.ttlMs);
+    const entry = { value: new Uint8Array(put.value), storedMs: wallClock.epochMs(), ...kept };
+    memory.set(key, entry, entry.ttlMs + entry.staleMs);
     void redis.write(key, entry).then(telemetry.redisWrite);
   }
 }

@@ -80,7 +80,7 @@ export class RedisTier {
     if (this.#unwrittenBytes + bytes.length > maxUnwrittenBytes) return 'backlog';
     this.#unwrittenBytes += bytes.length;
     try {
-      await writes.set(redisKey(key), bytes, 'PX', entry.ttlMs);
+      await writes.set(redisKey(key), bytes, 'PX', entry.ttlMs + entry.staleMs);
       return 'ok';
     } catch {
       return 'error';

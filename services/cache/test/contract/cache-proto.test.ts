@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { cacheRequestCodec, cacheResponseCodec } from '@spillway/contracts/messages';
 import { meshRoot } from '@spillway/contracts/protos';
 import { CACHE_METHOD } from '../../src/adapters/grpc-server.ts';
-import { decodeEntry } from '../../src/core/entry.ts';
+import { decodeEntry, encodeEntry } from '../../src/core/entry.ts';
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex');
 
@@ -33,8 +33,14 @@ describe('the value in Redis', () => {
     const released = hex('01452bfe5f000000c585317a42307500007631');
     const entry = decodeEntry('00'.repeat(32), released);
     assert.deepEqual(
-      [entry && Buffer.from(entry.value).toString(), entry?.storedMs, entry?.ttlMs],
-      ['v1', 1_800_000_000_000, 30_000],
+      [entry && Buffer.from(entry.value).toString(), entry?.storedMs, entry?.ttlMs, entry?.staleMs],
+      ['v1', 1_800_000_000_000, 30_000, 0],
     );
+  });
+
+  it('is read with the time for which it may be given stale', () => {
+    const bytes = encodeEntry('00'.repeat(32), { value: hex('7631'), storedMs: 1, ttlMs: 30_000, staleMs: 5 });
+    assert.equal(bytes.toString('hex', 0, 1) + bytes.toString('hex', 5), '02000000000000f03f30750000050000007631');
+    assert.equal(decodeEntry('00'.repeat(32), bytes)?.staleMs, 5);
   });
 });

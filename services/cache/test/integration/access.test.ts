@@ -97,6 +97,25 @@ describe('access to the cache', () => {
     assert.equal((await client.get(key)).hit, false);
   });
 
+  it('gives a stale value to who allows it, from both tiers, and says that it is stale', async () => {
+    await using second = await world.another({ SPILLWAY_INSTANCE: 'stale' });
+    await using other = await dialCache(`127.0.0.1:${second.ports.grpc}`);
+    const key = keyOf('stale');
+    client.put({ key, value: Buffer.from('old'), ttlMs: 50, staleMs: 60_000 });
+    await stored(key);
+    await delay(60);
+    assert.equal((await client.get(key)).hit, false);
+    for (const [from, tier] of [
+      [client, 'memory'],
+      [other, 'redis'],
+      [other, 'memory'],
+    ] as const) {
+      const result = await from.get(key, '', true);
+      assert.deepEqual([result.hit, result.stale, result.tier, textOf(result)], [true, true, tier, 'old']);
+    }
+    assert.equal((await other.get(key)).hit, false);
+  });
+
   it('takes what is in Redis only for the rest of its time', async () => {
     await using second = await world.another({ SPILLWAY_INSTANCE: 'third' });
     await using other = await dialCache(`127.0.0.1:${second.ports.grpc}`);

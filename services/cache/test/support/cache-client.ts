@@ -3,14 +3,14 @@ import type { CacheGet, CachePut, CacheRequest, CacheResponse, CacheResult } fro
 import { type DialledDuplex, dialDuplex } from '@spillway/rpc/duplex';
 import { CACHE_METHOD } from '../../src/adapters/grpc-server.ts';
 
-export type Put = { key: Uint8Array; value: Uint8Array; ttlMs?: number };
+export type Put = { key: Uint8Array; value: Uint8Array; ttlMs?: number; staleMs?: number };
 
 /** A gateway's end of the stream: one look-up at a time, or many in one message. */
 export type CacheClient = AsyncDisposable & {
   stream: DialledDuplex<CacheRequest>;
   /** Ids of each message received so far. */
   messages: number[][];
-  get(key: Uint8Array, traceparent?: string): Promise<CacheResult>;
+  get(key: Uint8Array, traceparent?: string, allowStale?: boolean): Promise<CacheResult>;
   /** One message; an answer for each key. */
   access(keys: Uint8Array[], puts?: Put[]): Promise<CacheResult>[];
   put(...puts: Put[]): void;
@@ -41,10 +41,10 @@ export async function dialCache(address: string): Promise<CacheClient> {
     if (!stream.send({ gets, puts })) throw new Error('the stream did not take the message');
   };
   const complete = (puts: Put[]): CachePut[] => puts.map((put) => ({ ttlMs: 60_000, ...put }));
-  const ask = (keys: Uint8Array[], puts: Put[], traceparent: string) => {
+  const ask = (keys: Uint8Array[], puts: Put[], traceparent: string, allowStale = false) => {
     const gets = keys.map((key): CacheGet => {
       lastId += 1;
-      return { id: lastId, key, traceparent };
+      return { id: lastId, key, traceparent, allowStale };
     });
     const answers = gets.map(({ id }) => new Promise<CacheResult>((resolve) => waiting.set(id, resolve)));
     send(gets, complete(puts));
@@ -54,7 +54,7 @@ export async function dialCache(address: string): Promise<CacheClient> {
     stream,
     messages,
     access: (keys, puts = []) => ask(keys, puts, ''),
-    get: (key, traceparent = '') => ask([key], [], traceparent)[0]!,
+    get: (key, traceparent = '', allowStale = false) => ask([key], [], traceparent, allowStale)[0]!,
     put: (...puts) => send([], complete(puts)),
     [Symbol.asyncDispose]: () => stream.close(),
   };

@@ -8,14 +8,22 @@ const put = { key, value: new Uint8Array(100), ttlMs: 1_000 };
 
 describe('what is kept', () => {
   it('is kept for its time, spread by the jitter either way', () => {
-    assert.deepEqual(keepFor(put, rules), { ttlMs: 1_000 });
-    assert.deepEqual(keepFor(put, { ...rules, random: () => 0 }), { ttlMs: 900 });
-    assert.deepEqual(keepFor(put, { ...rules, random: () => 0.999_999 }), { ttlMs: 1_100 });
+    assert.deepEqual(keepFor(put, rules), { ttlMs: 1_000, staleMs: 0 });
+    assert.deepEqual(keepFor(put, { ...rules, random: () => 0 }), { ttlMs: 900, staleMs: 0 });
+    assert.deepEqual(keepFor(put, { ...rules, random: () => 0.999_999 }), { ttlMs: 1_100, staleMs: 0 });
   });
 
   it('is cut to the longest time, and never shorter than 1 ms', () => {
-    assert.deepEqual(keepFor({ ...put, ttlMs: 4_294_967_295 }, rules), { ttlMs: 10_000 });
-    assert.deepEqual(keepFor({ ...put, ttlMs: 1 }, { ...rules, jitter: 0.5, random: () => 0 }), { ttlMs: 1 });
+    assert.deepEqual(keepFor({ ...put, ttlMs: 4_294_967_295 }, rules), { ttlMs: 10_000, staleMs: 0 });
+    assert.deepEqual(keepFor({ ...put, ttlMs: 1 }, { ...rules, jitter: 0.5, random: () => 0 }), {
+      ttlMs: 1,
+      staleMs: 0,
+    });
+  });
+
+  it('stays for callers that allow stale entries, no longer than the longest time in all', () => {
+    assert.deepEqual(keepFor({ ...put, staleMs: 500 }, rules), { ttlMs: 1_000, staleMs: 500 });
+    assert.deepEqual(keepFor({ ...put, staleMs: 60_000 }, rules), { ttlMs: 1_000, staleMs: 9_000 });
   });
 
   it('has a key of 32 bytes, a time and at most the largest size', () => {

@@ -14,7 +14,7 @@ function newTier(maxBytes = 100_000) {
     },
   });
   const put = (key: string, bytes: number, ttlMs = 1_000) =>
-    tier.set(key, { value: new Uint8Array(bytes), storedMs: 0, ttlMs }, ttlMs);
+    tier.set(key, { value: new Uint8Array(bytes), storedMs: 0, ttlMs, staleMs: 0 }, ttlMs);
   return { clock, evicted, tier, put };
 }
 
