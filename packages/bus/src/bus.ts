@@ -22,7 +22,7 @@ export type BusFact = { what: string; [detail: string]: unknown };
  * sent and every call fails at once, typed and retryable; nothing waits for a server that may not return.
  */
 export type Bus = AsyncDisposable & {
-  readonly service: ServiceName;
+  readonly service: ServiceName | 'cli';
   readonly instance: string;
   readonly up: boolean;
   readonly serverVersion: string;

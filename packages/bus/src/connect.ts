@@ -9,9 +9,11 @@ import { MAX_PUBLISHES_IN_FLIGHT, PubAcks } from './pub-acks.ts';
 
 export type BusOptions = {
   url: string;
-  service: ServiceName;
+  service: ServiceName | 'cli';
   instance: string;
   onFact?: (fact: BusFact) => void;
+  /** Gives up after this. Absent: a service waits for NATS however long it takes. */
+  withinMs?: number;
 };
 
 /** The bus and the client below it; only this package sees the second. */
@@ -29,7 +31,7 @@ async function provision(client: NatsClient): Promise<void> {
 }
 
 class ConnectedBus implements BusInternals {
-  readonly service: ServiceName;
+  readonly service: ServiceName | 'cli';
   readonly instance: string;
   readonly client: NatsClient;
   readonly #onFact: (fact: BusFact) => void;
@@ -159,15 +161,22 @@ class ConnectedBus implements BusInternals {
   }
 }
 
-/** Resolves when connected and provisioned, however long NATS takes to appear. */
+/** Resolves when connected and provisioned. @throws SpillwayError `UNAVAILABLE` with `withinMs`. */
 export async function connectBus(options: BusOptions): Promise<Bus> {
   const client = await NatsClient.connect({
     url: options.url,
     name: options.instance,
     inboxPrefix: `_INBOX_${options.service}`, // whoever may subscribe to _INBOX.> reads all replies
+    waitForServer: options.withinMs === undefined,
   });
   const bus = new ConnectedBus(client, options);
+  const late = options.withinMs === undefined ? undefined : setTimeout(() => void bus.drain(), options.withinMs);
   await bus.comeUp();
+  clearTimeout(late);
+  if (options.withinMs !== undefined && !bus.up) {
+    await bus.drain();
+    throw away();
+  }
   return bus;
 }
 

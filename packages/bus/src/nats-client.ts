@@ -34,6 +34,7 @@ export type RawMessage = {
 };
 
 export type RawSubscription = { stop(): void };
+export type ClientOptions = { url: string; name: string; inboxPrefix: string; waitForServer?: boolean };
 export type KvEntry = { key: string; value: Uint8Array | undefined };
 
 const DRAIN_LIMIT_MS = 2_000;
@@ -64,8 +65,11 @@ export class NatsClient {
     this.#inboxPrefix = inboxPrefix;
   }
 
-  /** Resolves once connected, however long the server takes to appear; reconnects for ever afterwards. */
-  static async connect(options: { url: string; name: string; inboxPrefix: string }): Promise<NatsClient> {
+  /**
+   * Resolves once connected; reconnects for ever afterwards.
+   * @throws SpillwayError `UNAVAILABLE`, with `waitForServer: false` only, when no server answers at the first attempt.
+   */
+  static async connect(options: ClientOptions): Promise<NatsClient> {
     const nc = await connect({
       servers: options.url.split(','),
       name: options.name,
@@ -75,8 +79,10 @@ export class NatsClient {
       reconnectJitter: 50,
       pingInterval: 2_500, // default 2 min: a vanished peer would be noticed after minutes
       maxPingOut: 2,
-      waitOnFirstConnect: true, // services start in any order
+      waitOnFirstConnect: options.waitForServer ?? true, // services start in any order
       timeout: 2_000, // for one attempt; the default of 20 s also keeps a closed client's process alive that long
+    }).catch((cause: unknown) => {
+      throw unavailable('the message bus does not answer', cause);
     });
     return new NatsClient(nc, options.inboxPrefix);
   }

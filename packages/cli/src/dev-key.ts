@@ -1,16 +1,7 @@
 import { createHash, randomInt } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-
-/** A key as the gateway reads it: the SHA-256 (hex) of the secret, never the secret. */
-export type KeyRecord = {
-  id: string;
-  sha256: string;
-  tenant: string;
-  class: 'vip' | 'standard' | 'bulk';
-  scopes: string[];
-  expires_at?: number; // epoch ms
-};
+import type { KeyRecord } from '@spillway/contracts/buckets';
 
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const SECRET_LENGTH = 43; // 256 bits
@@ -51,9 +42,15 @@ export function secretHash(key: string): string {
   return createHash('sha256').update(secret).digest('hex');
 }
 
+/** With the former name of `expiresAt`, which gateways refuse. */
+type StoredRecord = KeyRecord & { expires_at?: number };
+
 function readRecords(dataDir: string): KeyRecord[] {
   const text = readText(keysFile(dataDir));
-  return text === undefined ? [] : ((JSON.parse(text) as { keys?: KeyRecord[] }).keys ?? []);
+  const stored = text === undefined ? [] : ((JSON.parse(text) as { keys?: StoredRecord[] }).keys ?? []);
+  return stored.map(({ expires_at: expiresAt, ...record }) =>
+    expiresAt === undefined ? record : { expiresAt, ...record },
+  );
 }
 
 const readText = (path: string): string | undefined => {

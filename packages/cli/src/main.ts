@@ -12,6 +12,12 @@ const COMMANDS: Record<string, () => Promise<{ run: (context: Context, argv: str
   test: () => import('./commands/test.ts'),
   infer: () => import('./commands/infer.ts'),
   trace: () => import('./commands/trace.ts'),
+  keys: () => import('./commands/keys.ts'),
+  brake: () => import('./commands/brake.ts'),
+  degrade: () => import('./commands/degrade.ts'),
+  preheat: () => import('./commands/preheat.ts'),
+  release: () => import('./commands/release.ts'),
+  load: () => import('./commands/load.ts'),
 };
 
 const helpText = (command: string): string =>

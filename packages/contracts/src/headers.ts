@@ -17,6 +17,7 @@ export const HEADERS = {
   cache: 'spillway-cache',
   worker: 'spillway-worker',
   degraded: 'spillway-degraded',
+  attempts: 'spillway-attempts',
   traceId: 'spillway-trace-id',
   error: 'spillway-error',
   reason: 'spillway-reason',

@@ -66,6 +66,8 @@ export type BatchDone = {
   runMs: number;
   errorCode: string;
   notStarted: boolean;
+  lost?: boolean;
+  errorReason?: string;
 };
 export type WorkerMessage = {
   hello?: Hello | null;

@@ -130,6 +130,16 @@ export const METRICS = {
     labels: ['model', 'closed_by'],
     buckets: BATCH_BUCKETS,
   }),
+  rowsStartedLate: metric('counter', 'spillway.late.started.rows', {
+    unit: 'rows',
+    help: 'Rows that were sent to a worker after their deadline: never',
+    labels: ['model'],
+  }),
+  rowsFinishedLate: metric('counter', 'spillway.late.finished.rows', {
+    unit: 'rows',
+    help: 'Rows whose run ended after their deadline: they ran for nobody',
+    labels: ['model'],
+  }),
   batchRun: metric('histogram', 'spillway.batch.run', {
     unit: 's',
     help: 'Time a batch ran in the model',

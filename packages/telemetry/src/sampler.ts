@@ -35,15 +35,18 @@ export class TraceSampler {
     this.#filledAtMs = clock.now();
   }
 
-  /** True: make spans for this request. */
-  sample(): boolean {
+  /**
+   * True: make spans for this request.
+   * @param divisor ≥ 1: only so small a part of what would be sampled, while the mesh has better things to do.
+   */
+  sample(divisor = 1): boolean {
     const nowMs = this.#clock.now();
     this.#tokens = Math.min(this.#perSecond, this.#tokens + ((nowMs - this.#filledAtMs) / 1_000) * this.#perSecond);
     this.#filledAtMs = nowMs;
-    if (this.#tokens >= 1) {
-      this.#tokens -= 1;
+    if (this.#tokens >= divisor) {
+      this.#tokens -= divisor;
       return true;
     }
-    return this.#random() < this.#ratio;
+    return this.#random() < this.#ratio / divisor;
   }
 }

@@ -55,6 +55,17 @@ export const batcherConfig = defineConfig({
       max: 0.5,
       doc: "Share of a model's rows that durable jobs get under full load. 0: jobs wait until synchronous work pauses.",
     }),
+    bulkShare: env.number('BATCHER_BULK_SHARE', {
+      default: 0.03,
+      min: 0,
+      max: 0.5,
+      doc: "Share of a model's rows that the class bulk gets under full load. 0: it may starve. Together with what is promised to vip at most 0.95.",
+    }),
+    off: env.string('BATCHER_OFF', {
+      default: '',
+      pattern: /^$|^(expired|late_staging|floor|gamma)(,(expired|late_staging|floor|gamma))*$/,
+      doc: 'Mechanisms to do without, with commas between: `expired`, `late_staging`, `floor`, `gamma`. For measurements of what each is good for.',
+    }),
   },
   check: ({ host, advertiseHost }) =>
     (host === '0.0.0.0' || host === '::') && advertiseHost === ''

@@ -1,12 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { getHeapStatistics } from 'node:v8';
 import { connectBus } from '@spillway/bus/connect';
+import { listenToHeartbeats } from '@spillway/bus/heartbeats';
 import { keepLease } from '@spillway/bus/leases';
 import { redact } from '@spillway/config/redact';
 import { ClockOffsets } from '@spillway/contracts/deadline';
 import { SpillwayError } from '@spillway/errors/spillway-error';
-import { monotonicClock } from '@spillway/lifecycle/clock';
+import { monotonicClock, wallClock } from '@spillway/lifecycle/clock';
 import { serveHealth } from '@spillway/lifecycle/health';
 import { RequestIds } from '@spillway/lifecycle/ids';
+import { watchLoopLag } from '@spillway/lifecycle/loop-lag';
 import { StateMachine } from '@spillway/lifecycle/states';
 import { startGrpcServer } from '@spillway/rpc/server';
 import { createLogger } from '@spillway/telemetry/logger';
@@ -15,14 +18,17 @@ import { startTelemetry } from '@spillway/telemetry/start';
 import { listenToCancels } from './adapters/cancel-listener.ts';
 import { DispatchLoop } from './adapters/dispatch-loop.ts';
 import { FrameReader } from './adapters/frame-reader.ts';
-import { listenToHeartbeats } from './adapters/heartbeats.ts';
+import { exchangeLoad } from './adapters/load-exchange.ts';
 import { watchModels } from './adapters/model-catalogue.ts';
-import { buryJob, refuseRequests, reissueJob } from './adapters/refusals.ts';
+import { buryJob, refuseExpired, refuseRequests, reissueJob } from './adapters/refusals.ts';
 import { WorkIntake } from './adapters/work-intake.ts';
 import { WorkerServer } from './adapters/worker-server.ts';
 import { type BatcherConfig, batcherConfig } from './config.ts';
 import { Cancelled } from './core/cancelled.ts';
-import { Dispatcher, type Returned } from './core/dispatcher.ts';
+import { Dispatcher, type Returned, TICK_MS } from './core/dispatcher.ts';
+import type { Mechanism } from './core/model-queues.ts';
+import { OwnLevel } from './core/own-level.ts';
+import type { Work } from './core/work.ts';
 import { createBatcherTelemetry } from './telemetry.ts';
 
 const SERVICE = 'batcher';
@@ -63,11 +69,17 @@ export async function startBatcher(config: BatcherConfig): Promise<Batcher> {
   const bus = opening.use(await connectBus({ url: config.natsUrl, service: SERVICE, instance, onFact }));
 
   const ids = new RequestIds(); // unique over lives too: a worker may end a batch of the one before
-  const dispatcher = new Dispatcher({ clock, newBatchId: () => ids.next(), jobsShare: config.jobsShare });
+  const { jobsShare, bulkShare } = config;
+  const off = config.off.split(',').filter((name) => name !== '') as Mechanism[]; // the schema lets no other names pass
+  const dispatcher = new Dispatcher({ clock, newBatchId: () => ids.next(), jobsShare, bulkShare, off });
   const telemetry = createBatcherTelemetry({ metrics, log, clock, dispatcher });
   const offsets = new ClockOffsets();
   const cancelled = new Cancelled(clock);
 
+  const settleExpired = (work: readonly Work[]): void => {
+    telemetry.expired(work);
+    refuseExpired(bus, work, clock.now());
+  };
   const settleReturned = ({ expired, abandoned, deadJobs }: Returned, why: () => SpillwayError): void => {
     if (expired.length > 0) telemetry.expired(expired);
     if (abandoned.length + deadJobs.length === 0) return; // the usual case: an error costs 30 µs
@@ -88,8 +100,14 @@ export async function startBatcher(config: BatcherConfig): Promise<Batcher> {
     onJoined: telemetry.joined,
     onEnded: (ended, done) => {
       telemetry.ended(ended, done);
-      const text = 'the request was accepted by several workers, and none could start it';
-      settleReturned(ended, () => new SpillwayError('UNAVAILABLE', text, { reason: 'not_started' }));
+      settleReturned(ended, () => {
+        if (done.lost) {
+          const text = 'the executor of the model was lost twice while it ran this request';
+          return new SpillwayError('BACKEND_FAILED', text, { reason: done.errorReason || 'executor_lost' });
+        }
+        const text = 'the request was accepted by several workers, and none could start it';
+        return new SpillwayError('UNAVAILABLE', text, { reason: 'not_started' });
+      });
     },
     onLost: (worker, lost, reason) => {
       telemetry.lost(worker, lost, reason);
@@ -100,7 +118,7 @@ export async function startBatcher(config: BatcherConfig): Promise<Batcher> {
   const loop: DispatchLoop = new DispatchLoop({
     dispatcher,
     send: (dispatch) => workers.send(dispatch),
-    expired: telemetry.expired,
+    expired: settleExpired,
     replenish: (model) => intake.update(model),
   });
   opening.defer(() => loop.stop());
@@ -126,19 +144,47 @@ export async function startBatcher(config: BatcherConfig): Promise<Batcher> {
   });
   opening.defer(() => intake.stop());
   listenToCancels(bus, { dispatcher, cancelled, onDropped: (work) => telemetry.dropped('cancelled', work) });
-  const heartbeats = listenToHeartbeats(bus, offsets, clock);
+  const heartbeats = listenToHeartbeats(bus, { offsets, clock, services: ['gateway'] });
   bus.onUp(() => waitingFor.delete('nats'));
   bus.onDown(() => {
     waitingFor.add('nats');
     const forgotten = dispatcher.forgetRequests();
     if (forgotten.length > 0) telemetry.dropped('bus_down', forgotten);
   });
+  const ticks = setInterval(() => {
+    const { expired, suspects, withdrawn, models } = dispatcher.tick(clock.now());
+    if (expired.length > 0) settleExpired(expired);
+    if (suspects.length > 0) {
+      telemetry.suspected(suspects, withdrawn);
+      const text = 'instances of the model fell silent several times while they had this request';
+      settleReturned(withdrawn, () => new SpillwayError('BACKEND_FAILED', text, { reason: 'instance_silent' }));
+    }
+    for (const model of models) loop.wake(model);
+  }, TICK_MS);
+  opening.defer(() => clearInterval(ticks));
+  const lag = opening.use(watchLoopLag());
+  const own = new OwnLevel();
   const sweep = setInterval(() => {
     dispatcher.frames.extend();
     intake.sweep();
     heartbeats.prune();
+    const { used_heap_size, heap_size_limit } = getHeapStatistics();
+    own.observe(lag.maxMs(), used_heap_size / heap_size_limit, clock.now());
+    lag.reset();
   }, SWEEP_MS);
   opening.defer(() => clearInterval(sweep));
+  opening.use(
+    exchangeLoad({
+      bus,
+      clock,
+      dispatcher,
+      epoch: Math.floor(wallClock.epochMs() / 1_000),
+      random: Math.random,
+      level: () => own.level,
+      isModel: catalogue.has,
+      refresh: () => intake.observeEmpty(),
+    }),
+  );
 
   const grpc = opening.use(
     await startGrpcServer({

@@ -4,15 +4,16 @@ import type { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Clock } from '@spillway/lifecycle/clock';
 import { batchTraceparent, recordBatch } from '@spillway/telemetry/batch-links';
 import type { Logger } from '@spillway/telemetry/logger';
-import { type BoundHistogram, gaugeOf, histogramOf, type Metrics } from '@spillway/telemetry/metrics';
+import { type BoundHistogram, counterOf, gaugeOf, histogramOf, type Metrics } from '@spillway/telemetry/metrics';
 import { ATTRIBUTES, METRICS, SPANS } from '@spillway/telemetry/names';
 import { recordSpan } from '@spillway/telemetry/spans';
 import type { FrameSource } from './adapters/frame-reader.ts';
 import type { Dispatcher, Ended, Returned } from './core/dispatcher.ts';
 import type { Dispatch } from './core/in-flight.ts';
+import type { Instance } from './core/slot.ts';
 import type { Work } from './core/work.ts';
 
-export type DropReason = 'expired' | 'too_late' | 'cancelled' | 'abandoned' | 'bus_down';
+export type DropReason = 'expired' | 'too_late' | 'cancelled' | 'abandoned' | 'bus_down' | 'queue_full';
 
 /** Turns the facts of the core and its adapters into metrics, spans and log lines. */
 export type BatcherTelemetry = {
@@ -26,6 +27,8 @@ export type BatcherTelemetry = {
   /** A batch is about to leave; its trace begins here. */
   sending(dispatch: Dispatch): void;
   ended(ended: Ended, done: BatchDone): void;
+  /** Instances that are silent for too long, and what became of the requests they had. */
+  suspected(suspects: readonly Instance[], withdrawn: Returned): void;
   joined(instance: string, hello: Hello): void;
   lost(instance: string, lost: Returned, reason: SpillwayError | undefined): void;
 };
@@ -51,6 +54,11 @@ const joined = (work: readonly Work[], text: (work: Work) => string | number): s
 export function createBatcherTelemetry({ metrics, log, clock, dispatcher }: TelemetryOptions): BatcherTelemetry {
   const queueWait = histogramOf(metrics, METRICS.queueWait);
   const batchSize = histogramOf(metrics, METRICS.batchSize);
+  const startedLate = counterOf(metrics, METRICS.rowsStartedLate);
+  const finishedLate = counterOf(metrics, METRICS.rowsFinishedLate);
+  const suspects = metrics.counter('spillway_batcher_suspects_total', 'Instances that fell silent with a batch', [
+    'model',
+  ]);
   const dropped = metrics.counter('spillway_batcher_dropped_total', 'Requests that were not started, by reason', [
     'class',
     'model',
@@ -162,7 +170,9 @@ export function createBatcherTelemetry({ metrics, log, clock, dispatcher }: Tele
       const durable = work[0]?.frame.durable === true;
       const series = waitsOf(model, durable); // requests and jobs never share a batch
       let sampled = false;
+      let lateRows = 0;
       for (const one of work) {
+        if (one.deadlineMs <= sentAtMs) lateRows += one.rows;
         series[one.trafficClass].observe((one.agedMs + sentAtMs - one.enqueuedAtMs) / 1_000);
         if (one.item.traceparent === '') continue;
         sampled = true;
@@ -170,6 +180,7 @@ export function createBatcherTelemetry({ metrics, log, clock, dispatcher }: Tele
       }
       if (sampled) dispatch.traceparent = batchTraceparent(sampledOf(dispatch));
       batchSize.observe({ model, closed_by: closedBy }, rows);
+      if (lateRows > 0) startedLate.inc({ model }, lateRows);
       if (!log.isLevelEnabled('debug')) return;
       const [first] = work;
       log.debug(
@@ -190,7 +201,8 @@ export function createBatcherTelemetry({ metrics, log, clock, dispatcher }: Tele
     },
     ended: (ended, { runMs, errorCode, notStarted }) => {
       countReturned(ended);
-      const { dispatch } = ended;
+      const { dispatch, lateRows } = ended;
+      if (lateRows > 0) finishedLate.inc({ model: dispatch.model }, lateRows);
       const message = notStarted ? 'the batch was not started; its requests go elsewhere' : 'the batch failed';
       traceBatch(dispatch, {
         runMs,
@@ -199,6 +211,13 @@ export function createBatcherTelemetry({ metrics, log, clock, dispatcher }: Tele
       if (errorCode === '' && !notStarted) return;
       const fields = { batch_id: dispatch.batchId, model: dispatch.model, rows: dispatch.rows, error_code: errorCode };
       log.warn({ ...fields, not_started: notStarted, requeued: ended.requeued.length }, 'batch did not run');
+    },
+    suspected: (silent, withdrawn) => {
+      countReturned(withdrawn);
+      for (const { slot } of silent) suspects.inc({ model: slot.model });
+      const { requeued, expired, abandoned } = withdrawn;
+      const counts = { requeued: requeued.length, expired: expired.length, abandoned: abandoned.length };
+      log.warn({ model: silent[0]?.slot.model, instances: silent.length, ...counts }, 'instances fell silent');
     },
     joined: (instance, { models }) =>
       log.info({ worker: instance, models: models.map(({ model }) => model) }, 'worker joined'),
@@ -233,5 +252,26 @@ function registerGauges(metrics: Metrics, dispatcher: Dispatcher): void {
       for (const slot of dispatcher.credits.slotsOf(model)) free += slot.free;
       gauge.set({ model }, free);
     }
+  });
+  metrics.gauge(
+    'spillway_batcher_capacity',
+    'Instances that the model can keep busy here',
+    ['model', 'kind'],
+    (gauge) => {
+      for (const [model, { capacity }] of dispatcher.models()) {
+        gauge.set({ model, kind: 'measured' }, capacity.raw);
+        gauge.set({ model, kind: 'corrected' }, capacity.corrected);
+        gauge.set({ model, kind: 'suspect' }, capacity.suspect);
+      }
+    },
+  );
+  metrics.gauge('spillway_batcher_fill', 'Rows of the last batches over rows of a full one', ['model'], (gauge) => {
+    for (const [model, { capacity }] of dispatcher.models()) gauge.set({ model }, capacity.fill);
+  });
+  metrics.gauge('spillway_batcher_full_batch_seconds', 'Learned time of a full batch', ['model'], (gauge) => {
+    for (const [model, { capacity }] of dispatcher.models()) gauge.set({ model }, capacity.runMs / 1_000);
+  });
+  metrics.gauge('spillway_batcher_full_batch_rows', 'Rows of a full batch', ['model'], (gauge) => {
+    for (const [model, { capacity }] of dispatcher.models()) gauge.set({ model }, capacity.operatingRows);
   });
 }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { connectBus } from '@spillway/bus/connect';
 import { keepLease } from '@spillway/bus/leases';
+import { classRank } from '@spillway/contracts/classes';
 import { replyFrameCodec } from '@spillway/contracts/messages';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { monotonicClock, wallClock } from '@spillway/lifecycle/clock';
@@ -20,11 +21,16 @@ import { FramePacer } from './adapters/frame-pacer.ts';
 import { framePublisher } from './adapters/frame-publisher.ts';
 import { openGrpcDoor } from './adapters/grpc-door.ts';
 import { openHttpDoor } from './adapters/http-door.ts';
-import { loadKeys } from './adapters/key-store.ts';
+import { loadKeys, watchKeys } from './adapters/key-store.ts';
+import { watchLevers } from './adapters/lever-store.ts';
+import { exchangeLoad } from './adapters/load-exchange.ts';
 import { watchModels } from './adapters/model-catalogue.ts';
+import { watchSelf } from './adapters/self-watch.ts';
 import type { GatewayConfig } from './config.ts';
+import { Admission } from './core/admission/admission.ts';
+import type { Mechanism } from './core/admission/settings.ts';
 import { Pipeline } from './core/pipeline.ts';
-import { observeEvents, observeRequests } from './telemetry.ts';
+import { observeAdmission, observeEvents, observeRequests } from './telemetry.ts';
 
 const away = (): SpillwayError =>
   new SpillwayError('UNAVAILABLE', 'the message bus is away', { reason: 'bus', retryAfterMs: 1_000 });
@@ -76,18 +82,54 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
   waitingFor.add('catalogue');
   await catalogue.loaded;
   waitingFor.delete('catalogue');
-  const cache = opening.use(cacheClient({ bus, clock }));
-  const features = opening.use(featureClient({ bus, clock }));
+  // Two sets of streams: look-ups of lower classes that pile up on a connection must not hold up those of vip.
+  const peers = { bus, clock, maxInFlight: config.maxInFlight };
+  const caches = { vip: opening.use(cacheClient(peers)), others: opening.use(cacheClient(peers)) };
+  const features = { vip: opening.use(featureClient(peers)), others: opening.use(featureClient(peers)) };
   const cancels = cancelPublisher(bus);
+  const admission = new Admission({
+    instance: config.instance,
+    random: Math.random,
+    nowMs: clock.now(),
+    settings: { off: config.admissionOff.split(',').filter((part) => part !== '') as Mechanism[] },
+  });
+  for (const record of keys.records()) admission.setKey(record);
+  const keyWatch = watchKeys(bus, {
+    onKey: (record) => {
+      if (keys.set(record)) admission.setKey(record);
+    },
+    onGone: (id) => {
+      if (keys.remove(id)) admission.removeKey(id);
+    },
+    onFault: (key, err) => log.warn({ key, err }, 'a key cannot be read and is not served'),
+  });
+  opening.defer(() => keyWatch.stop());
+  const leverWatch = watchLevers(bus, {
+    wallClock,
+    onLevers: (levers) => {
+      log.info({ levers: levers.map(({ id, kind }) => `${kind} ${id}`) }, 'levers changed');
+      admission.setLevers(levers, wallClock.epochMs(), clock.now());
+    },
+    onFault: (lever) => log.warn({ lever }, 'a lever cannot be read and has no effect'),
+  });
+  opening.defer(() => leverWatch.stop());
+  waitingFor.add('keys');
+  await Promise.all([keyWatch.loaded, leverWatch.loaded]);
+  waitingFor.delete('keys');
+  catalogue.onChange((model, record) => {
+    if (record === undefined) admission.removeModel(model);
+    else admission.setModel(record);
+  });
 
   const pacer = new FramePacer(() => pipeline.flush().map(publisher.publish));
   const pipeline: Pipeline = new Pipeline(
     {
       clock,
       model: (name) => catalogue.get(name),
-      cacheGet: cache.get,
-      cachePut: cache.put,
-      fetchFeatures: features.fetch,
+      admission,
+      cacheGet: (lookup, found) => (lookup.trafficClass === 'vip' ? caches.vip : caches.others).get(lookup, found),
+      cachePut: caches.others.put,
+      fetchFeatures: (want, done) => (want.trafficClass === 'vip' ? features.vip : features.others).fetch(want, done),
       flushSoon: () => pacer.flushSoon(),
       cancelled: cancels.cancel,
     },
@@ -101,8 +143,18 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
       log.error({ err: error }, 'a reply could not be read'); // its requests end at their deadlines
     }
   });
-  const publisher = framePublisher({ bus, clock, replyTo: inbox, fail: (seq, error) => pipeline.fail(seq, error) });
+  const publisher = framePublisher({
+    bus,
+    clock,
+    replyTo: inbox,
+    fail: (seq, error) => pipeline.fail(seq, error),
+    full: ({ model, trafficClass }) => admission.streamFull(model, classRank(trafficClass), clock.now()),
+  });
   opening.use(startDeadlineTimer(pipeline));
+  const self = opening.use(watchSelf(clock, admission));
+  // Seconds of the wall clock: a later life of this instance has a higher one, unless the clock was set back by more than it lived.
+  const epoch = Math.floor(wallClock.epochMs() / 1_000);
+  opening.use(exchangeLoad({ bus, clock, admission, epoch, random: Math.random }));
   bus.onDown(() => {
     pipeline.refuse(away());
     pipeline.failAll(away());
@@ -118,22 +170,26 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
     tracesPerSecond: config.tracesPerSecond,
     traceRatio: config.traceRatio,
     isModel: (name) => catalogue.get(name) !== undefined,
+    effects: admission.effects,
   });
+  observeAdmission(metrics, admission);
   const context: DoorContext = {
     clock,
     ids: new RequestIds(),
     keys,
     pipeline,
+    admission,
     catalogue,
     observer,
     maxBodyBytes: config.maxBodyBytes,
-    isReady: () => state.get() === 'ready' && bus.up,
+    isReady: () => state.get() === 'ready' && bus.up && self.inTime,
   };
   const http = opening.use(
     await openHttpDoor(context, {
       host: config.host,
       port: config.httpPort,
       maxRequestsPerSocket: config.maxRequestsPerSocket,
+      effects: admission.effects,
     }),
   );
   const grpc = opening.use(await openGrpcDoor(context, { host: config.host, port: config.grpcPort }));

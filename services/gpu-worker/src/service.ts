@@ -59,7 +59,13 @@ export async function startGpuWorker(config: GpuWorkerConfig, environment: NodeJ
   let client: BatcherClient | undefined;
   const repository = await openRepository(config.models);
   const names = [...repository.models, ...repository.broken].map(({ name }) => name);
-  const telemetry = createWorkerTelemetry({ metrics, log, models: names, liveExecutors: () => host.pool.live });
+  const telemetry = createWorkerTelemetry({
+    metrics,
+    log,
+    models: names,
+    variants: repository.models.flatMap(({ declaration }) => declaration.variants.map(({ name }) => name)),
+    liveExecutors: () => host.pool.live,
+  });
   // Executors start at once: they load while the bus connects.
   const host: ModelHost = opening.use(
     startModelHost(repository, {

@@ -73,15 +73,17 @@ const MODEL_RUN = 'model.run';
 
 export type WorkerTelemetry = ReturnType<typeof createWorkerTelemetry>;
 
-/** @param models Allowlist of label values. @param liveExecutors For the gauge. */
+/** @param models, variants Allowlists of label values. @param liveExecutors For the gauge. */
 export function createWorkerTelemetry(options: {
   metrics: Metrics;
   log: Logger;
   models: readonly string[];
+  variants: readonly string[];
   liveExecutors: () => number;
 }) {
-  const { metrics, log, models, liveExecutors } = options;
+  const { metrics, log, models, variants, liveExecutors } = options;
   const label = labelAllowlist(models);
+  const variantLabel = labelAllowlist(['', ...variants]);
   const size = histogramOf(metrics, METRICS.batchSize);
   const run = histogramOf(metrics, METRICS.batchRun);
   const outcomes = counterOf(metrics, WORKER_METRICS.batchOutcomes);
@@ -96,7 +98,7 @@ export function createWorkerTelemetry(options: {
     ran({ head }: PoolBatch, result: BatchResult): void {
       const model = label(head.model);
       size.observe({ model, closed_by: head.closedBy }, head.rows);
-      run.observe({ model, variant: '' }, result.runMs / 1_000);
+      run.observe({ model, variant: variantLabel(head.variant) }, result.runMs / 1_000);
       outcomes.inc({ model, outcome: 'ran' });
       if (result.failed > 0) failed.inc({ model }, result.failed);
       if (result.fault !== '')
@@ -122,18 +124,19 @@ export function createWorkerTelemetry(options: {
       );
     },
     loaded(executor: string, loaded: LoadedModel, wantedProvider: string): void {
-      const { model, version, error, provider, warning, loadMs, warmed } = loaded;
+      const { model, version, error, provider, warning, loadMs } = loaded;
       const fields = { executor, model, version, provider, load_ms: Math.round(loadMs) };
       if (error !== '') {
         loads.inc({ model: label(model), provider: 'none', outcome: 'failed' });
         log.error({ ...fields, error }, 'a model could not be loaded');
         return;
       }
+      const served = { ...fields, memory_bytes: loaded.memoryBytes, ...runTimes(loaded.warmed) };
+      const lighter = loaded.variants.map(({ variant, warmed }) => ({ variant, ...runTimes(warmed) }));
       const fellBack = provider !== 'simulated' && provider !== wantedProvider;
       loads.inc({ model: label(model), provider, outcome: fellBack ? 'fell_back' : 'ok' });
-      if (warning !== '') log.warn({ ...fields, warning }, 'a model was loaded with a warning');
-      else
-        log.info({ ...fields, run_ms_one: warmed[0]?.runMs, run_ms_full: warmed.at(-1)?.runMs }, 'a model was loaded');
+      if (warning !== '') log.warn({ ...served, variants: lighter, warning }, 'a model was loaded with a warning');
+      else log.info({ ...served, variants: lighter }, 'a model was loaded');
     },
     /** Its declaration or its folder is at fault: no executor was asked. */
     broken(model: string, error: string): void {
@@ -148,6 +151,11 @@ export function createWorkerTelemetry(options: {
     },
   };
 }
+
+const runTimes = (warmed: LoadedModel['warmed']) => ({
+  run_ms_one: warmed[0]?.runMs,
+  run_ms_full: warmed.at(-1)?.runMs,
+});
 
 /** A run that is over, for the traces of its sampled requests. Times in ms of this process's clock. */
 export type TracedRun = {
@@ -171,6 +179,7 @@ export function traceBatch(batch: Batch, run: TracedRun): void {
     [ATTRIBUTES.rows]: batch.rows,
     [ATTRIBUTES.model]: batch.model,
     [ATTRIBUTES.version]: batch.version,
+    ...(batch.variant !== '' && { [ATTRIBUTES.variant]: batch.variant }),
     [ATTRIBUTES.batchClosedBy]: batch.closedBy,
     [ATTRIBUTES.runMs]: runMs,
   };

@@ -1,5 +1,5 @@
 import * as grpc from '@grpc/grpc-js';
-import { Histogram } from './histogram.ts';
+import { Histogram } from '@spillway/load/histogram';
 import { encodeRequest, firstOutput, INFER_PATH, idField, readStreamResponse, STREAM_PATH } from './infer-message.ts';
 import { COLUMNS, type Inputs } from './inputs.ts';
 import { type LoadResult, Tally } from './tally.ts';

@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { Histogram } from './histogram.ts';
+import { Histogram } from '@spillway/load/histogram';
 import { type Inputs, oipBody } from './inputs.ts';
 import { type LoadResult, Tally } from './tally.ts';
 

@@ -1,4 +1,4 @@
-import type { Histogram } from './histogram.ts';
+import type { Histogram } from '@spillway/load/histogram';
 
 /** Latencies in ms; `clientCpuSeconds` over warm-up and measurement together, as `allRequests` is. */
 export type LoadResult = {

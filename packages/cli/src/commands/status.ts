@@ -1,5 +1,9 @@
+import type { Lever } from '@spillway/contracts/buckets';
 import { parseCommand } from '../args.ts';
-import type { Context } from '../context.ts';
+import { CliError, type Context } from '../context.ts';
+import { readLevers } from '../levers/lever-bucket.ts';
+import { leverTable } from '../levers/lever-lines.ts';
+import { onMeshBus } from '../mesh-bus.ts';
 import { childrenByParent, memoryOf, uptimeSeconds } from '../process-info.ts';
 import { type MeshState, readState, type ServiceState } from '../state-file.ts';
 import { table } from '../table.ts';
@@ -17,9 +21,29 @@ export async function run(context: Context, argv: string[]): Promise<number> {
     else context.say('no mesh is running; start one: ./spillway up');
     return EXIT_NOT_RUNNING;
   }
-  if (values.json) context.print(JSON.stringify(state, null, 2));
-  else for (const line of describe(state)) context.print(line);
+  const levers = await leversOf(context, state);
+  if (values.json) context.print(JSON.stringify({ ...state, levers }, null, 2));
+  else {
+    for (const line of describe(state)) context.print(line);
+    if (state.phase === 'ready') for (const line of describeLevers(levers)) context.print(line);
+  }
   return state.phase === 'ready' && state.services.every((service) => service.state === 'ready') ? 0 : 1;
+}
+
+/** Null: nobody can say, for the mesh's NATS is not there, or not yet. */
+async function leversOf(context: Context, state: MeshState): Promise<Lever[] | null> {
+  if (state.phase !== 'ready') return null;
+  try {
+    return await onMeshBus(context, (bus) => readLevers(bus, Date.now()));
+  } catch (error) {
+    if (error instanceof CliError) return null;
+    throw error;
+  }
+}
+
+function describeLevers(levers: Lever[] | null): string[] {
+  if (levers === null) return ['levers: unknown, NATS does not answer'];
+  return levers.length === 0 ? ['no lever is pulled'] : ['', ...leverTable(levers, Date.now())];
 }
 
 function describe(state: MeshState): string[] {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -132,6 +132,33 @@ test('logs of one instance are shown by its name', async () => {
   assert.equal(code, 0);
   assert.match(out, /^\d\d:\d\d:\d\d\.\d\d\d (info|WARN)/m);
   assert.equal((await spillway('logs', 'nobody')).code, 1);
+});
+
+test('a brake is shown with what is left of its time, until it is released', async () => {
+  const { levers: none } = (await state()) as MeshState & { levers: unknown[] };
+  assert.deepEqual(none, []);
+  const braked = await spillway('brake', '0%', '--tenant', 'nobody', '--for', '2h');
+  const [id = ''] = braked.out.split(':');
+  assert.match((await spillway('status')).out, new RegExp(`^${id} +brake to 0 % .* tenant nobody +2\\.0 h `, 'm'));
+  assert.equal((await spillway('release')).code, 0);
+  assert.match((await spillway('status')).out, /^no lever is pulled$/m);
+});
+
+test('preheat runs a model until it is steady, puts answers into the cache, and reads features', async () => {
+  const model = await spillway('preheat', 'model', 'simulated', '--rows', '2');
+  assert.equal(model.code, 0, model.err);
+  assert.match(model.out, /^ +1 +\d+ .* steady\n +2 +\d+ .* steady\n$/m);
+
+  const file = join(home, 'requests.jsonl');
+  writeFileSync(file, '{"text": "where is my card?"}\n"how do I top up"\n');
+  const cache = () => spillway('preheat', 'cache', 'intent', '--requests', file);
+  assert.equal((await cache()).out, '2 requests: 0 were there, 2 are new, 0 failed\n');
+  await until(async () => (await cache()).out.includes('2 were there'), 'both answers lie in the cache');
+
+  const ids = join(home, 'ids');
+  writeFileSync(ids, '1\n111\nnobody\n');
+  const features = await spillway('preheat', 'features', 'credit_profile', '--entities', ids);
+  assert.match(features.out, /^3 entities; values: \d+ present, \d+ missing$/m);
 });
 
 test('down drains and leaves nothing behind; the next up finds everything free', async () => {

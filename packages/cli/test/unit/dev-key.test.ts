@@ -4,7 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { devKeyFile, ensureDevKey, type KeyRecord, keysFile, readDevKey } from '../../src/dev-key.ts';
+import type { KeyRecord } from '@spillway/contracts/buckets';
+import { devKeyFile, ensureDevKey, keysFile, readDevKey } from '../../src/dev-key.ts';
 
 function temporaryFolder() {
   const path = mkdtempSync(join(tmpdir(), 'spillway-key-'));
@@ -42,4 +43,12 @@ test('records that others have added stay, and a damaged key is made anew', () =
     recordsIn(folder.path).map(({ id }) => id),
     ['dev', 'shop'],
   );
+});
+
+test('an expiry under its former name is kept under the one that gateways read', () => {
+  using folder = temporaryFolder();
+  const other = { id: 'shop', sha256: 'ab'.repeat(32), tenant: 'shop', class: 'bulk', scopes: [] };
+  writeFileSync(keysFile(folder.path), JSON.stringify({ keys: [{ ...other, expires_at: 5 }] }));
+  ensureDevKey(folder.path);
+  assert.deepEqual(recordsIn(folder.path)[1], { ...other, expiresAt: 5 });
 });

@@ -56,3 +56,9 @@ test('a ratio outside 0 to 1 is refused at construction', () => {
   assert.throws(() => new TraceSampler({ clock: manualClock(), ratio: 1.5 }), /ratio from 0 to 1, got 1.5/);
   assert.throws(() => new TraceSampler({ clock: manualClock(), perSecond: Number.NaN }), /≥ 0, got NaN/);
 });
+
+test('a divisor thins out both the rate and the ratio', () => {
+  const sampler = new TraceSampler({ clock: manualClock(), perSecond: 20, ratio: 1, random: () => 0.3 });
+  const kept = Array.from({ length: 5 }, () => sampler.sample(10));
+  assert.deepEqual(kept, [true, true, false, false, false], 'two by the rate, then 0.3 is above 1 / 10');
+});

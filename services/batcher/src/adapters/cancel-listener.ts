@@ -1,10 +1,10 @@
 import type { Bus, Subscription } from '@spillway/bus/bus';
+import { decodeSignal } from '@spillway/bus/decode-signal';
 import { cancelCodec } from '@spillway/contracts/messages';
 import { ALL_CANCELS } from '@spillway/contracts/subjects';
 import type { Cancelled } from '../core/cancelled.ts';
 import type { Dispatcher } from '../core/dispatcher.ts';
 import type { Work } from '../core/work.ts';
-import { decodeSignal } from './decode-signal.ts';
 
 /** Takes requests out whose callers have left: those that wait here, and those whose frame is still to come. */
 export function listenToCancels(

@@ -19,8 +19,8 @@ export type FrameSource = {
   maxDeliver: number;
 };
 
-/** `work` may wait; `cancelled` were given up before their frame came. Undefined: not a frame, and terminated. */
-export type ReadFrame = { work: Work[]; cancelled: Work[]; rows: number } | undefined;
+/** `work` may wait; the others ended before their frame came. Undefined: not a frame, and terminated. */
+export type ReadFrame = { work: Work[]; cancelled: Work[]; expired: Work[]; rows: number } | undefined;
 
 export type FrameReaderOptions = {
   clock: Clock;
@@ -55,15 +55,25 @@ export class FrameReader {
       requests: frame.items.length,
     });
     const { model, trafficClass } = source;
-    const work = unpackFrame(frame, { frame: held, model, trafficClass, nowMs, agedMs });
+    const lengthBuckets = dispatcher.queues(model)?.rules.lengthBuckets ?? [];
+    const work = unpackFrame(frame, { frame: held, model, trafficClass, nowMs, agedMs, lengthBuckets });
     let rows = 0;
-    for (const one of work) rows += one.rows;
+    let late = false;
+    for (const one of work) {
+      rows += one.rows;
+      if (one.deadlineMs <= nowMs) late = true;
+    }
     const isCancelled = source.durable ? undefined : cancelled.of(frame.gateway, nowMs - agedMs);
-    if (isCancelled === undefined) return { work, cancelled: [], rows };
-    const [dropped, kept]: [Work[], Work[]] = [[], []];
-    for (const one of work) (isCancelled(one.item.seq) ? dropped : kept).push(one);
-    dispatcher.drop(dropped);
-    return { work: kept, cancelled: dropped, rows };
+    if (isCancelled === undefined && !late) return { work, cancelled: [], expired: [], rows };
+    const read = { work: [] as Work[], cancelled: [] as Work[], expired: [] as Work[], rows };
+    for (const one of work) {
+      if (isCancelled?.(one.item.seq)) read.cancelled.push(one);
+      else if (one.deadlineMs <= nowMs) read.expired.push(one);
+      else read.work.push(one);
+    }
+    dispatcher.drop(read.cancelled);
+    dispatcher.drop(read.expired);
+    return read;
   }
 
   /** A message that cannot be read will not become readable: it is terminated, its gateway answers by its own timer. */

@@ -2,10 +2,7 @@ import type { Bus } from '@spillway/bus/bus';
 import { openBucket } from '@spillway/bus/kv';
 import { MODELS, type ModelRecord } from '@spillway/contracts/buckets';
 import { isName } from '@spillway/contracts/names';
-import type { BatchRules } from '../core/batch-queue.ts';
-
-/** A message to a worker holds at most 16 MiB; ids and fields of the largest batch fit into the rest. */
-const MAX_BATCH_BYTES = 14 * 1024 * 1024;
+import { type BatchRules, rulesOf } from '../core/model-rules.ts';
 
 export type ModelCatalogue = { has(model: string): boolean; stop(): void };
 
@@ -27,8 +24,7 @@ export function watchModels({ bus, replyMarginMs, onModel, onGone }: CatalogueOp
       return;
     }
     models.add(model);
-    const { maxBatchCost = Number.POSITIVE_INFINITY, maxQueueDelayMs = 0 } = record;
-    onModel(model, { maxBatchCost, maxBatchBytes: MAX_BATCH_BYTES, maxQueueDelayMs, replyMarginMs });
+    onModel(model, rulesOf(record, { replyMarginMs }));
   });
   return { has: (model) => models.has(model), stop: () => watch.stop() };
 }

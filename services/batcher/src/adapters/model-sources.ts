@@ -1,15 +1,21 @@
 import type { Bus } from '@spillway/bus/bus';
 import { type PulledMessage, PullSource } from '@spillway/bus/pull';
-import { CLASSES } from '@spillway/contracts/classes';
+import { CLASSES, type TrafficClass } from '@spillway/contracts/classes';
 import { type ConsumerSpec, jobsConsumer, workConsumer } from '@spillway/contracts/streams';
+import type { Clock } from '@spillway/lifecycle/clock';
 import type { ModelQueues } from '../core/model-queues.ts';
 import { FrameSize, planPulls, type Window } from '../core/pull-plan.ts';
 import type { FrameSource } from './frame-reader.ts';
 
-type Source = FrameSource & { pull: PullSource; size: FrameSize };
+/** `quietSinceMs`: when something was last asked for or came. */
+type Source = FrameSource & { rank: number; pull: PullSource; size: FrameSize; quietSinceMs: number };
+
+/** A pull that the server did not answer within this waits at an empty stream. */
+const EMPTY_AFTER_MS = 20;
 
 export type ModelSourcesOptions = {
   bus: Bus;
+  clock: Clock;
   model: string;
   ackWaitMs: number;
   /** Rows of the largest batch: for a first guess of what a message brings. */
@@ -30,8 +36,8 @@ export class ModelSources {
   constructor(options: ModelSourcesOptions) {
     const { model, ackWaitMs } = options;
     this.#options = options;
-    this.#requests = CLASSES.map((c) => this.#source(workConsumer(c, model, ackWaitMs), c, false));
-    this.#jobs = CLASSES.map((c) => this.#source(jobsConsumer(c, model, ackWaitMs), c, true));
+    this.#requests = CLASSES.map((c, rank) => this.#source(workConsumer(c, model, ackWaitMs), c, rank, false));
+    this.#jobs = CLASSES.map((c, rank) => this.#source(jobsConsumer(c, model, ackWaitMs), c, rank, true));
   }
 
   start(): void {
@@ -49,6 +55,14 @@ export class ModelSources {
     if (jobs.rows > 0) this.#ask(this.#jobs, jobs, (rank) => queues.jobs.rowsOf(rank));
   }
 
+  /** Ranks of the classes in which no request waits: the server would have answered. */
+  emptyRanks(): number[] {
+    const untilMs = this.#options.clock.now() - EMPTY_AFTER_MS;
+    return this.#requests
+      .filter(({ pull, quietSinceMs }) => pull.outstanding > 0 && quietSinceMs <= untilMs)
+      .map(({ rank }) => rank);
+  }
+
   /** What the server still sends is lost on the way and delivered again after `ack_wait`. */
   async stop(): Promise<void> {
     await Promise.all([...this.#requests, ...this.#jobs].map(({ pull }) => pull.stop()));
@@ -62,21 +76,25 @@ export class ModelSources {
     for (const [rank, count] of messages.entries()) {
       const source = sources[rank];
       if (count === 0 || source === undefined || !source.pull.ready) continue;
+      source.quietSinceMs = this.#options.clock.now();
       source.pull.request(count);
       this.#options.onPull(source, count);
     }
   }
 
-  #source(spec: ConsumerSpec, trafficClass: Source['trafficClass'], durable: boolean): Source {
-    const { bus, model, maxRows, onIdle, onMessage } = this.#options;
+  #source(spec: ConsumerSpec, trafficClass: TrafficClass, rank: number, durable: boolean): Source {
+    const { bus, clock, model, maxRows, onIdle, onMessage } = this.#options;
     const receive = (message: PulledMessage) => {
+      source.quietSinceMs = clock.now();
       const rows = onMessage(source, message);
       if (rows > 0) source.size.observe(rows, message.payload.length);
     };
     const source: Source = {
       model,
       trafficClass,
+      rank,
       durable,
+      quietSinceMs: clock.now(),
       ackWaitMs: spec.ackWaitMs,
       maxDeliver: spec.maxDeliver,
       size: new FrameSize(durable ? 1 : maxRows / 8),

@@ -3,10 +3,28 @@ import { HEADERS, NATS_HEADERS } from '@spillway/contracts/headers';
 import { type ReplyFrame, replyFrameCodec } from '@spillway/contracts/messages';
 import { dlqSubject, jobsSubject, resultSubject } from '@spillway/contracts/subjects';
 import { CATALOGUE } from '@spillway/errors/catalogue';
-import { isSpillwayError, type SpillwayError } from '@spillway/errors/spillway-error';
+import { isSpillwayError, SpillwayError } from '@spillway/errors/spillway-error';
 import type { Work } from '../core/work.ts';
 
 const NO_BYTES = new Uint8Array(0);
+
+const EXPIRED = SpillwayError.refusal(
+  'OVERLOADED',
+  'the request could not have finished before its deadline any more',
+  {
+    reason: 'expired',
+  },
+);
+/** Of a request that the queue policy of its model does not let wait. */
+export const QUEUE_FULL = SpillwayError.refusal('OVERLOADED', "the model's queue holds max_queue_size requests", {
+  reason: 'queue_bound',
+});
+
+/** Answers dropped requests at once. One whose deadline is over has been answered by its gateway's timer. */
+export function refuseExpired(bus: Bus, work: readonly Work[], nowMs: number): void {
+  const inTime = work.filter(({ deadlineMs }) => deadlineMs > nowMs);
+  if (inTime.length > 0) refuseRequests(bus, inTime, EXPIRED);
+}
 
 /** Tells the gateways that these requests failed: one message for each inbox. A lost one costs the wait for the deadline. */
 export function refuseRequests(bus: Bus, work: readonly Work[], error: SpillwayError): void {

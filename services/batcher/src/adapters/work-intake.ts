@@ -1,11 +1,13 @@
 import type { Bus } from '@spillway/bus/bus';
 import type { PulledMessage } from '@spillway/bus/pull';
+import { classRank } from '@spillway/contracts/classes';
 import type { Clock } from '@spillway/lifecycle/clock';
 import type { Dispatcher } from '../core/dispatcher.ts';
 import { ackWaitMs, pullWindows, type WindowLimits } from '../core/pull-windows.ts';
 import type { BatcherTelemetry } from '../telemetry.ts';
 import type { FrameReader, FrameSource } from './frame-reader.ts';
 import { ModelSources } from './model-sources.ts';
+import { QUEUE_FULL, refuseRequests } from './refusals.ts';
 
 /** A worker that neither runs nor asks for a batch of a model for so long does not serve it here. */
 const NOT_SERVED_AFTER_MS = 200;
@@ -52,7 +54,7 @@ export class WorkIntake {
     if (open === undefined) {
       if (!serving || queues === undefined || !isModel(model)) return;
       open = this.#start(model);
-    } else if (!dispatcher.credits.hasHome(model) || !isModel(model)) {
+    } else if (!dispatcher.credits.hasHome(model) || !isModel(model) || dispatcher.helpless(model, clock.now())) {
       this.#close(model, open);
       return;
     }
@@ -76,6 +78,14 @@ export class WorkIntake {
     }
   }
 
+  /** Tells the core in which classes nothing waits: no delivery says so. */
+  observeEmpty(): void {
+    const { clock, dispatcher } = this.#options;
+    for (const [model, { sources }] of this.#open) {
+      for (const rank of sources.emptyRanks()) dispatcher.observePending(model, rank, 0, clock.now());
+    }
+  }
+
   /** Pulls no more. What is held stays: the drain decides about it. */
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -89,6 +99,7 @@ export class WorkIntake {
     const maxRows = Math.max(...slots.map((slot) => slot.maxRows));
     const sources = new ModelSources({
       bus,
+      clock,
       model,
       ackWaitMs: ackWaitMs(slots),
       maxRows,
@@ -112,12 +123,19 @@ export class WorkIntake {
   }
 
   #receive(source: FrameSource, message: PulledMessage): number {
-    const { dispatcher, reader, telemetry, wake } = this.#options;
+    const { bus, clock, dispatcher, reader, telemetry, wake } = this.#options;
+    const { model, durable, trafficClass } = source;
     const read = reader.read(source, message);
     if (read === undefined) return 0;
     if (read.cancelled.length > 0) telemetry.dropped('cancelled', read.cancelled);
-    dispatcher.push(source.model, read.work);
-    wake(source.model);
+    if (read.expired.length > 0) telemetry.expired(read.expired); // their gateways' timers have answered them
+    if (!durable) dispatcher.observePending(model, classRank(trafficClass), message.pending, clock.now());
+    const refused = dispatcher.push(model, read.work);
+    if (refused.length > 0) {
+      telemetry.dropped('queue_full', refused);
+      refuseRequests(bus, refused, QUEUE_FULL);
+    }
+    wake(model);
     return read.rows;
   }
 }

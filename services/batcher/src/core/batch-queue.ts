@@ -1,46 +1,22 @@
 import { CLASSES } from '@spillway/contracts/classes';
 import type { Clock } from '@spillway/lifecycle/clock';
-
-/** What the queue knows of a request. Times are on the queue's own clock; Infinity is a deadline that never comes. */
-export type Queued = {
-  /** Of its class: 0 leaves first. */
-  readonly rank: number;
-  /** Only requests with equal keys share a batch. */
-  readonly key: string;
-  readonly rows: number;
-  readonly cost: number;
-  /** What it adds to the message that carries the batch. */
-  readonly bytes: number;
-  readonly deadlineMs: number;
-  readonly enqueuedAtMs: number;
-  /** Place inside the class: the deadline, or -Infinity for a request that goes back to the head. */
-  readonly orderMs: number;
-};
+import type { BulkFloor } from './bulk-floor.ts';
+import { ClassLists, type Queued } from './class-lists.ts';
+import type { BatchRules } from './model-rules.ts';
+import type { Prediction } from './run-time.ts';
 
 /** Why a batch left when it did: the values of `Batch.closed_by`. */
 export type CloseReason = 'size' | 'cost' | 'idle' | 'delay' | 'deadline' | 'shape' | 'drain';
 
-/** What belongs to the model. */
-export type BatchRules = {
-  /** Sum of the costs in one batch; Infinity: only rows count. */
-  maxBatchCost: number;
-  /** Sum of the bytes in one batch: it must fit the message that carries it. */
-  maxBatchBytes: number;
-  /** Longest wait for companions while an instance is free; 0: a free instance takes what is there. */
-  maxQueueDelayMs: number;
-  /** Kept for the way back: a row must be through the model this long before its deadline. */
-  replyMarginMs: number;
-};
-
 /** The instance that a batch is formed for. */
 export type Place<T> = {
-  /** Rows of its largest batch, ≥ 1. */
-  maxRows: number;
   /** Until it can begin: a batch may be running there. */
   startInMs: number;
-  predictMs(rows: number): number;
-  /** False: nothing was measured lately. Then nothing is dropped or cut on the prediction's word, else a wrong one could last for ever. */
-  trusted: boolean;
+  /**
+   * Of batches of a variant. Not trusted: nothing was measured lately; then nothing is dropped or cut on the prediction's word,
+   * else a wrong one could last for ever.
+   */
+  predict(variant: string): Prediction;
   /** Absent: it serves every request of the model. */
   serves?: ((entry: T) => boolean) | undefined;
 };
@@ -48,9 +24,15 @@ export type Place<T> = {
 /** `expired` have passed their deadline or can no longer meet it: they are out of the queue and must not run. */
 export type Taken<T> = { batch: T[]; rows: number; closedBy: CloseReason; expired: T[] };
 
+/** `lingerMs` 0: a free instance takes what is there. */
+export type TakeOptions = { draining?: boolean; floor?: BulkFloor; lingerMs?: number };
+
 /** What one look over the queue says about the requests that may leave now: those that share the key of the first. */
 type Survey<T> = {
   head: T | undefined;
+  /** The first of the lowest class, and whether one of that class shares the head's key. */
+  lowest: T | undefined;
+  lowestJoins: boolean;
   rows: number;
   tightestVipMs: number;
   tightestOtherMs: number;
@@ -59,62 +41,76 @@ type Survey<T> = {
   expired: T[];
 };
 
+const LOWEST = CLASSES.length - 1;
+
 /**
  * Decides *which* requests of one model leave together and *when*: by class, then by deadline. Holds no timer, socket or
  * logger. Every step is linear in what is held, which the pull plan keeps at a few batches.
  */
 export class BatchQueue<T extends Queued> {
   readonly #clock: Clock;
-  readonly #classes: T[][] = CLASSES.map(() => []);
-  readonly #rows: number[] = CLASSES.map(() => 0);
+  readonly #lists = new ClassLists<T>();
+  readonly #dropsLate: boolean;
   rules: BatchRules;
 
-  constructor(clock: Clock, rules: BatchRules) {
+  /** `dropsLate` false: deadlines order requests and do nothing else. */
+  constructor(clock: Clock, rules: BatchRules, dropsLate = true) {
     this.#clock = clock;
     this.rules = rules;
+    this.#dropsLate = dropsLate;
   }
 
   get empty(): boolean {
-    return this.#classes.every((list) => list.length === 0);
+    return this.#lists.empty;
   }
 
   /** Rows held of one class. */
   rowsOf(rank: number): number {
-    return this.#rows[rank] ?? 0;
+    return this.#lists.rowsOf(rank);
   }
 
-  /** Equal places leave in the order they came. Usually the last place of its class, so nothing moves. */
-  push(entry: T): void {
-    const list = this.#classes[entry.rank] as T[];
-    const last = list[list.length - 1];
-    if (last === undefined || last.orderMs <= entry.orderMs) list.push(entry);
-    else list.splice(upperBound(list, entry.orderMs), 0, entry);
-    this.#rows[entry.rank] = this.rowsOf(entry.rank) + entry.rows;
+  /** Sum of the costs held of one class. */
+  costOf(rank: number): number {
+    return this.#lists.costOf(rank);
+  }
+
+  /** Equal places leave in the order they came. False: the model's policy allows no more of this class. */
+  push(entry: T): boolean {
+    const most = this.rules.policies[entry.rank]?.maxRequests ?? Number.POSITIVE_INFINITY;
+    const held = this.#lists.byRank[entry.rank]?.length ?? 0;
+    if (held >= most && entry.orderMs !== Number.NEGATIVE_INFINITY) return false;
+    this.#lists.add(entry);
+    return true;
   }
 
   /** Milliseconds until a batch should leave for this place: 0 now, Infinity nothing waits for it. */
-  dueInMs(place: Place<T>): number {
+  dueInMs(place: Place<T>, lingerMs: number): number {
     const nowMs = this.#clock.now();
     const { head, rows, oldestMs, tightestVipMs, tightestOtherMs } = this.#survey(place, nowMs, false);
     if (head === undefined) return Number.POSITIVE_INFINITY;
-    if (this.rules.maxQueueDelayMs <= 0 || rows >= place.maxRows) return 0;
-    const neededMs = place.startInMs + place.predictMs(rows) + this.rules.replyMarginMs;
-    const slackAtMs = Math.min(tightestVipMs, tightestOtherMs) - neededMs;
-    return Math.max(0, Math.min(oldestMs + this.rules.maxQueueDelayMs, slackAtMs) - nowMs);
+    const prediction = place.predict(head.variant);
+    const enough = Math.min(prediction.maxRows, this.rules.preferredRows[0] ?? Number.POSITIVE_INFINITY);
+    if (lingerMs <= 0 || rows >= enough) return 0;
+    const slackMs = Math.min(tightestVipMs, tightestOtherMs) - this.#doneAtMs(place, prediction, nowMs, rows);
+    return Math.max(0, Math.min(oldestMs + lingerMs - nowMs, slackMs));
   }
 
   /**
    * Removes the next batch, whether or not `dueInMs` says it should wait, and all that can no longer finish in time. Size first,
    * then rows: testing a row against the size reached so far would make it late when more rows join (docs: overload, section 7).
    */
-  take(place: Place<T>, draining = false): Taken<T> {
+  take(place: Place<T>, { draining = false, floor, lingerMs = 0 }: TakeOptions = {}): Taken<T> {
     const nowMs = this.#clock.now();
-    const survey = this.#survey(place, nowMs, true);
-    const { head, expired } = survey;
+    let survey = this.#survey(place, nowMs, true);
+    const { expired } = survey;
+    if (floor !== undefined && owesOwnBatch(survey, floor, place))
+      survey = this.#survey(place, nowMs, false, survey.lowest);
+    const { head } = survey;
     if (head === undefined) return { batch: [], rows: 0, closedBy: 'idle', expired };
+    const prediction = place.predict(head.variant);
     const fits = (rows: number, deadlineMs: number): boolean =>
-      !place.trusted || this.#doneAtMs(place, nowMs, rows) <= deadlineMs;
-    const maxRows = Math.max(place.maxRows, head.rows); // a request larger than a batch goes alone; the worker answers it
+      !this.#dropsLate || !prediction.trusted || this.#doneAtMs(place, prediction, nowMs, rows) <= deadlineMs;
+    const maxRows = Math.max(this.#mostRows(prediction, survey.rows), head.rows); // a larger request goes alone; the worker answers it
     const wanted = Math.min(maxRows, survey.rows);
     let size = shrink(wanted, survey.tightestVipMs, fits);
     let dropLate = false;
@@ -122,6 +118,8 @@ export class BatchQueue<T extends Queued> {
       dropLate = survey.rows > size && this.#someFit(place, head.key, size, fits);
       if (!dropLate) size = shrink(size, survey.tightestOtherMs, fits);
     }
+    const lasts = (entry: T): boolean => entry.rank === 0 || !dropLate || fits(size, entry.deadlineMs);
+    const reserved = floor !== undefined && size === wanted ? this.#reserved(floor, head, size, lasts) : 0;
 
     const batch: T[] = [];
     const { maxBatchCost, maxBatchBytes } = this.rules;
@@ -129,22 +127,24 @@ export class BatchQueue<T extends Queued> {
     let cost = 0;
     let bytes = 0;
     let closedBy: CloseReason | undefined = size < wanted ? 'deadline' : undefined;
-    for (const list of this.#classes) {
+    for (const [rank, list] of this.#lists.byRank.entries()) {
+      const room = rank === LOWEST ? size : size - reserved;
       let kept = 0;
       for (let i = 0; i < list.length; i += 1) {
         const entry = list[i] as T;
-        if (rows < size && entry.key === head.key) {
-          if (entry.rank > 0 && dropLate && !fits(size, entry.deadlineMs)) {
-            this.#gone(entry);
+        if (rows < room && entry.key === head.key) {
+          if (!lasts(entry)) {
+            this.#lists.gone(entry);
             expired.push(entry);
             continue;
           }
-          const roomLeft = rows === 0 || (rows + entry.rows <= size && bytes + entry.bytes <= maxBatchBytes);
-          if (roomLeft && (rows === 0 || cost + entry.cost <= maxBatchCost)) {
+          const first = rows === 0;
+          const roomLeft = first || (rows + entry.rows <= room && bytes + entry.bytes <= maxBatchBytes);
+          if (roomLeft && (first || cost + entry.cost <= maxBatchCost)) {
             rows += entry.rows;
             cost += entry.cost;
             bytes += entry.bytes;
-            this.#gone(entry);
+            this.#lists.gone(entry);
             batch.push(entry);
             continue;
           }
@@ -157,52 +157,65 @@ export class BatchQueue<T extends Queued> {
     }
     if (rows >= maxRows) closedBy = 'size';
     if (draining) closedBy = 'drain';
-    return { batch, rows, closedBy: closedBy ?? this.#openReason(survey, nowMs), expired };
+    return { batch, rows, closedBy: closedBy ?? openReason(survey, lingerMs, nowMs), expired };
   }
 
   /** Takes out what `matches`, for a caller who left or a frame that is handed back. O(held). */
   remove(matches: (entry: T) => boolean): T[] {
     const removed: T[] = [];
-    for (const list of this.#classes) {
-      let kept = 0;
-      for (const entry of list) {
-        if (matches(entry)) {
-          this.#gone(entry);
-          removed.push(entry);
-        } else {
-          list[kept] = entry;
-          kept += 1;
-        }
-      }
-      list.length = kept;
-    }
+    for (const rank of CLASSES.keys()) this.#lists.remove(rank, removed, matches);
     return removed;
   }
 
-  /** Nothing stopped the batch from growing but the end of what may join it. */
-  #openReason(survey: Survey<T>, nowMs: number): CloseReason {
-    const { maxQueueDelayMs } = this.rules;
-    if (maxQueueDelayMs > 0) return nowMs >= survey.oldestMs + maxQueueDelayMs ? 'delay' : 'deadline';
-    return survey.otherKeys ? 'shape' : 'idle';
+  /** Takes out what has no time left, or less than even an idle `place` would need. To be called by a timer. O(held). */
+  expire(place: Place<T> | undefined): T[] {
+    const nowMs = this.#clock.now();
+    const expired: T[] = [];
+    for (const rank of CLASSES.keys()) {
+      this.#lists.remove(rank, expired, (entry) => this.#hopeless(entry, place, nowMs));
+      const { timeoutAction, timeoutMs = Number.POSITIVE_INFINITY } = this.rules.policies[rank] ?? {};
+      if (timeoutAction === 'delay') this.#lists.putLast(rank, ({ sinceMs }) => nowMs - sinceMs >= timeoutMs);
+    }
+    return expired;
   }
 
-  #gone(entry: T): void {
-    this.#rows[entry.rank] = this.rowsOf(entry.rank) - entry.rows;
+  #doneAtMs({ startInMs }: Place<T>, { baseMs, rowMs }: Prediction, nowMs: number, rows: number): number {
+    return nowMs + startInMs + baseMs + rowMs * rows + this.rules.replyMarginMs;
   }
 
-  #doneAtMs(place: Place<T>, nowMs: number, rows: number): number {
-    return nowMs + place.startInMs + place.predictMs(rows) + this.rules.replyMarginMs;
+  /** A full batch, or the largest preferred one that can be filled. */
+  #mostRows({ maxRows }: Prediction, rows: number): number {
+    let preferred = 0;
+    for (const size of this.rules.preferredRows) if (size <= Math.min(rows, maxRows)) preferred = size;
+    return preferred > 0 ? preferred : maxRows;
+  }
+
+  /** Rows at the end of the batch that higher classes leave to the lowest one. */
+  #reserved(floor: BulkFloor, head: T, size: number, lasts: (entry: T) => boolean): number {
+    const place = floor.placeIn(size);
+    let rows = 0;
+    for (const entry of this.#lists.byRank[LOWEST] as T[]) {
+      if (entry.key !== head.key || !lasts(entry)) continue;
+      const most = rows === 0 ? Math.max(place.rows, place.firstRows) : place.rows;
+      if (rows + entry.rows > Math.min(most, size)) break;
+      rows += entry.rows;
+      if (rows >= place.rows) break;
+    }
+    return rows;
   }
 
   #someFit(place: Place<T>, key: string, size: number, fits: (rows: number, deadlineMs: number) => boolean): boolean {
-    return this.#classes.some((list) =>
+    return this.#lists.byRank.some((list) =>
       list.some((entry) => entry.key === key && place.serves?.(entry) !== false && fits(size, entry.deadlineMs)),
     );
   }
 
-  #survey(place: Place<T>, nowMs: number, drop: boolean): Survey<T> {
+  /** @param forced The request that decides about the key; else it is the first. */
+  #survey(place: Place<T>, nowMs: number, drop: boolean, forced?: T): Survey<T> {
     const survey: Survey<T> = {
-      head: undefined,
+      head: forced,
+      lowest: undefined,
+      lowestJoins: false,
       rows: 0,
       tightestVipMs: Number.POSITIVE_INFINITY,
       tightestOtherMs: Number.POSITIVE_INFINITY,
@@ -210,13 +223,13 @@ export class BatchQueue<T extends Queued> {
       otherKeys: false,
       expired: [],
     };
-    for (const list of this.#classes) {
+    for (const list of this.#lists.byRank) {
       let kept = 0;
       for (let i = 0; i < list.length; i += 1) {
         const entry = list[i] as T;
         if (this.#hopeless(entry, place, nowMs)) {
           if (drop) {
-            this.#gone(entry);
+            this.#lists.gone(entry);
             survey.expired.push(entry);
             continue;
           }
@@ -229,16 +242,41 @@ export class BatchQueue<T extends Queued> {
     return survey;
   }
 
-  /** Could not make it even alone. */
-  #hopeless(entry: T, place: Place<T>, nowMs: number): boolean {
+  /** Could not make it even alone, or its class does not let it wait any longer. */
+  #hopeless(entry: T, place: Place<T> | undefined, nowMs: number): boolean {
+    if (!this.#dropsLate) return false;
     if (entry.deadlineMs <= nowMs) return true;
-    return place.trusted && this.#doneAtMs(place, nowMs, entry.rows) > entry.deadlineMs;
+    const policy = this.rules.policies[entry.rank];
+    if (policy?.timeoutAction === 'reject' && nowMs - entry.sinceMs >= policy.timeoutMs) return true;
+    if (place === undefined) return false;
+    const prediction = place.predict(entry.variant);
+    return prediction.trusted && this.#doneAtMs(place, prediction, nowMs, entry.rows) > entry.deadlineMs;
   }
+}
+
+/** Bulk has saved a whole batch, and none of it may join the batch of the others. */
+function owesOwnBatch<T extends Queued>(
+  { lowest, lowestJoins }: Survey<T>,
+  floor: BulkFloor,
+  place: Place<T>,
+): boolean {
+  return lowest !== undefined && !lowestJoins && floor.full(place.predict(lowest.variant).maxRows);
+}
+
+/** Nothing stopped the batch from growing but the end of what may join it. */
+function openReason({ oldestMs, otherKeys }: Survey<Queued>, lingerMs: number, nowMs: number): CloseReason {
+  if (lingerMs > 0) return nowMs >= oldestMs + lingerMs ? 'delay' : 'deadline';
+  return otherKeys ? 'shape' : 'idle';
 }
 
 function count<T extends Queued>(survey: Survey<T>, entry: T): void {
   survey.head ??= entry;
-  if (entry.key !== survey.head.key) {
+  const joins = entry.key === survey.head.key;
+  if (entry.rank === LOWEST) {
+    survey.lowest ??= entry;
+    if (joins) survey.lowestJoins = true;
+  }
+  if (!joins) {
     survey.otherKeys = true;
     return;
   }
@@ -253,16 +291,4 @@ function shrink(rows: number, deadlineMs: number, fits: (rows: number, deadlineM
   let size = rows;
   while (size > 1 && !fits(size, deadlineMs)) size -= 1;
   return size;
-}
-
-/** Index of the first entry with a later place. */
-function upperBound(list: readonly Queued[], orderMs: number): number {
-  let low = 0;
-  let high = list.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((list[middle] as Queued).orderMs <= orderMs) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

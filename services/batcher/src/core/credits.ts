@@ -1,31 +1,12 @@
 import type { ServedModel } from '@spillway/contracts/messages';
 import type { Clock } from '@spillway/lifecycle/clock';
-import { CostModel } from './cost-model.ts';
+import { type Instance, Slot } from './slot.ts';
 
 /** More than any worker has use for: a wrong count must not make the batcher pour everything into one stream. */
 const MOST_CREDITS = 1_024;
 
-/** What one worker does for one model. `worker` names its stream, not its process: a reconnect is another worker. */
-export type Slot = {
-  readonly worker: string;
-  readonly model: string;
-  versions: ReadonlySet<string>;
-  /** Rows of a batch, ≥ 1. */
-  readonly maxRows: number;
-  /** Batches that run at the same time. */
-  readonly width: number;
-  readonly cost: CostModel;
-  /** Batches it would take now. */
-  free: number;
-  inFlight: number;
-  /** Sum of the predictions of what is in flight, ms. */
-  inFlightMs: number;
-  /** When the running batch began, as far as this side can tell. */
-  runningSinceMs: number;
-  /** It has asked for a batch on this stream: this batcher is (or was) its home. */
-  asked: boolean;
-  leaving: boolean;
-};
+/** An instance that would take a batch now, or when what it has is nearly done. */
+export type Free = { instance: Instance; startInMs: number };
 
 /** Permissions to send batches, by worker and model. */
 export class Credits {
@@ -43,21 +24,7 @@ export class Credits {
       known.versions = new Set(served.versions);
       return known;
     }
-    const maxRows = Math.max(1, served.maxBatchSize);
-    const slot: Slot = {
-      worker,
-      model: served.model,
-      versions: new Set(served.versions),
-      maxRows,
-      width: Math.max(1, served.slots),
-      cost: new CostModel(this.#clock, { runMsOne: served.runMsOne, runMsFull: served.runMsFull, maxRows }),
-      free: 0,
-      inFlight: 0,
-      inFlightMs: 0,
-      runningSinceMs: 0,
-      asked: false,
-      leaving: false,
-    };
+    const slot = new Slot(this.#clock, worker, served);
     const slots = this.#byModel.get(served.model);
     if (slots === undefined) this.#byModel.set(served.model, [slot]);
     else slots.push(slot);
@@ -68,8 +35,7 @@ export class Credits {
   grant(worker: string, model: string, batches: number): boolean {
     const slot = this.#find(worker, model);
     if (slot === undefined || slot.leaving) return false;
-    slot.asked = true;
-    slot.free = Math.min(MOST_CREDITS, slot.free + batches);
+    slot.granted(batches, MOST_CREDITS);
     return true;
   }
 
@@ -100,11 +66,27 @@ export class Credits {
     return this.#byModel.get(model) ?? [];
   }
 
-  /** Slots that would take a batch, the freest first; of equals the one with less to do. */
-  free(model: string): readonly Slot[] {
-    const slots = this.slotsOf(model);
-    if (slots.length === 1) return (slots[0] as Slot).free > 0 ? slots : [];
-    return slots.filter((slot) => slot.free > 0).sort((a, b) => b.free - a.free || a.inFlightMs - b.inFlightMs);
+  /** Instances to send to, the soonest to begin first; of equals the one whose worker has the most credits. */
+  free(model: string): Free[] {
+    const nowMs = this.#clock.now();
+    const found: Free[] = [];
+    for (const slot of this.slotsOf(model)) {
+      if (slot.free <= 0) continue;
+      const { trap } = slot;
+      for (const instance of slot.instances) {
+        if (instance.suspect || (trap && instance.inFlight > 0)) continue;
+        found.push({ instance, startInMs: instance.startInMs(nowMs) });
+      }
+    }
+    if (found.length > 1) {
+      found.sort(
+        (a, b) =>
+          a.startInMs - b.startInMs ||
+          a.instance.inFlight - b.instance.inFlight ||
+          b.instance.slot.free - a.instance.slot.free,
+      );
+    }
+    return found;
   }
 
   /** False: whoever takes batches of this model has said goodbye, or never asked for one: none will follow. */
@@ -114,26 +96,17 @@ export class Credits {
 
   /** True: somebody takes batches of this model here. A worker that keeps this batcher as its second only says hello. */
   serving(model: string): boolean {
-    return this.slotsOf(model).some((slot) => !slot.leaving && (slot.free > 0 || slot.inFlight > 0));
+    return this.slotsOf(model).some((slot) => !slot.leaving && slot.healthy && (slot.free > 0 || slot.inFlight > 0));
   }
 
-  sent(slot: Slot, predictedMs: number): void {
-    slot.free -= 1;
-    if (slot.inFlight < slot.width) slot.runningSinceMs = this.#clock.now();
-    slot.inFlight += 1;
-    slot.inFlightMs += predictedMs;
-  }
-
-  ended(slot: Slot, predictedMs: number): void {
-    slot.inFlight -= 1;
-    slot.inFlightMs = slot.inFlight === 0 ? 0 : slot.inFlightMs - predictedMs;
-    slot.runningSinceMs = this.#clock.now();
-  }
-
-  /** Until a further batch could begin to run there, ms: 0 while one of its places is empty. */
-  startInMs(slot: Slot): number {
-    if (slot.inFlight < slot.width) return 0;
-    return Math.max(0, slot.inFlightMs / slot.width - (this.#clock.now() - slot.runningSinceMs));
+  /** What other models have at this worker, ms: where executors are shared, a batch may wait for it. */
+  othersMs(worker: string, model: string): number {
+    let ms = 0;
+    for (const slot of this.#all()) {
+      if (slot.worker !== worker || slot.model === model) continue;
+      for (const instance of slot.instances) ms += instance.startInMs(this.#clock.now());
+    }
+    return ms;
   }
 
   #find(worker: string, model: string): Slot | undefined {

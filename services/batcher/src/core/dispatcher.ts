@@ -1,41 +1,47 @@
-import type { BatchDone, Hello } from '@spillway/contracts/messages';
+import type { BatchDone, BatcherLoad, Hello, LoadState } from '@spillway/contracts/messages';
 import type { Clock } from '@spillway/lifecycle/clock';
-import type { BatchRules } from './batch-queue.ts';
-import { Credits } from './credits.ts';
+import type { CloseReason } from './batch-queue.ts';
+import { Credits, type Free } from './credits.ts';
 import { HeldFrames } from './frames.ts';
 import { type Dispatch, InFlightBatches } from './in-flight.ts';
-import { ModelQueues } from './model-queues.ts';
+import { learnFrom } from './learn-from.ts';
+import { type Mechanism, ModelQueues } from './model-queues.ts';
+import type { BatchRules } from './model-rules.ts';
+import { type Returned, Returns } from './returns.ts';
+import type { Instance } from './slot.ts';
+import { findSuspects, withdraw } from './suspects.ts';
 import type { Work } from './work.ts';
 
 export type { Dispatch } from './in-flight.ts';
+export type { Returned } from './returns.ts';
 
-/** A request runs at most this often: one that ends its worker each time must not end all of them. */
-const MOST_LOSSES = 2;
-/** A batch that was given back has harmed nobody; it goes elsewhere more often. */
-const MOST_RETURNS = 4;
-/** Until a job whose worker was lost is delivered again: at once would be to this batcher, before it knows who is left to run it. */
-const JOB_RETRY_MS = 500;
+/** How often `tick` is to be called. */
+export const TICK_MS = 10;
+/** After a stall of this process what instances said in the meantime must be read before one is taken for silent. */
+const STALLED_MS = 3 * TICK_MS;
 
 export type DispatcherOptions = {
   clock: Clock;
   newBatchId: () => string;
   /** Share of a model's rows that durable jobs get even under full load. */
   jobsShare: number;
+  /** Share of a model's rows that the class bulk gets even under full load. Absent: 3 %. */
+  bulkShare?: number;
+  /** Mechanisms to do without. */
+  off?: readonly Mechanism[];
 };
 
 /** `retryInMs`: nothing left, but something may later (Infinity: only an event changes that). */
 export type Step = { dispatch: Dispatch | undefined; expired: Work[]; retryInMs: number };
 
+/** A worker ended a batch. `lateRows`: of those that ran, how many were past their deadline at the end. */
+export type Ended = Returned & { dispatch: Dispatch; lateRows: number };
+
 /**
- * What became of batches that did not run to their end. `requeued` wait here again, at the head of their class; `expired` are
- * past their deadline; `abandoned` requests and `deadJobs` have used up their chances: somebody must say so.
+ * What a tick found: requests that are not to run, instances that are silent for too long and what was taken back from them,
+ * models in which something may leave now.
  */
-export type Returned = { requeued: Work[]; expired: Work[]; abandoned: Work[]; deadJobs: Work[] };
-
-/** A worker ended a batch. */
-export type Ended = Returned & { dispatch: Dispatch };
-
-const nothing = (): Returned => ({ requeued: [], expired: [], abandoned: [], deadJobs: [] });
+export type Ticked = { expired: Work[]; suspects: Instance[]; withdrawn: Returned; models: string[] };
 
 /**
  * Which requests go to which worker, and when: queues, credits, frames and batches in flight of all models. Pure: the shell asks
@@ -48,18 +54,24 @@ export class Dispatcher {
   draining = false;
   readonly #options: DispatcherOptions;
   readonly #models = new Map<string, ModelQueues>();
+  readonly #returns: Returns;
+  #tickedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.credits = new Credits(options.clock);
     this.frames = new HeldFrames(options.clock);
+    this.#returns = new Returns(this.frames, (work) => this.#models.get(work.model)?.queueOf(work).push(work));
   }
 
   /** A model becomes known, or its rules change. */
   setModel(model: string, rules: BatchRules): void {
     const known = this.#models.get(model);
     if (known !== undefined) known.setRules(rules);
-    else this.#models.set(model, new ModelQueues(this.#options.clock, rules, this.#options.jobsShare));
+    else {
+      const { clock, jobsShare, bulkShare = 0.03, off = [] } = this.#options;
+      this.#models.set(model, new ModelQueues(clock, rules, { jobsShare, bulkShare, off }));
+    }
   }
 
   queues(model: string): ModelQueues | undefined {
@@ -70,11 +82,29 @@ export class Dispatcher {
     return this.#models;
   }
 
-  /** @throws Error for a model that `setModel` has not named: nothing is pulled for it. */
-  push(model: string, work: readonly Work[]): void {
+  /**
+   * Requests of one frame.
+   * @returns Those that the model's queue policy does not let wait: they are out.
+   * @throws Error for a model that `setModel` has not named: nothing is pulled for it.
+   */
+  push(model: string, work: readonly Work[]): Work[] {
     const queues = this.#models.get(model);
     if (queues === undefined) throw new Error(`bug: requests for the unknown model ${model}`);
-    for (const one of work) queues.queueOf(one).push(one);
+    const refused: Work[] = [];
+    const [first] = work;
+    if (first === undefined) return refused;
+    let [rows, cost] = [0, 0];
+    for (const one of work) {
+      if (!queues.queueOf(one).push(one)) refused.push(one);
+      rows += one.rows;
+      cost += one.cost;
+    }
+    if (!first.frame.durable) {
+      queues.meter.came(first.rank, rows, cost, first.enqueuedAtMs);
+      if (first.rank === 1) queues.capacity.observeDeadline(first.deadlineMs - first.sinceMs);
+    }
+    this.drop(refused);
+    return refused;
   }
 
   join(worker: string, hello: Hello): void {
@@ -88,8 +118,13 @@ export class Dispatcher {
     if (queues === undefined) return { dispatch: undefined, expired, retryInMs: Number.POSITIVE_INFINITY };
     if (queues.pausedForMs > 0) return { dispatch: undefined, expired, retryInMs: queues.pausedForMs };
     let retryInMs = Number.POSITIVE_INFINITY;
-    for (const slot of this.credits.free(model)) {
-      const taken = queues.take(slot, this.credits, this.draining);
+    for (const free of this.credits.free(model)) {
+      const stageInMs = this.draining ? 0 : queues.stageInMs(free.instance, free.startInMs);
+      if (stageInMs > 0) {
+        retryInMs = Math.min(retryInMs, stageInMs);
+        continue;
+      }
+      const taken = queues.take(free.instance, this.credits, free.startInMs, this.draining);
       if ('inMs' in taken) {
         retryInMs = Math.min(retryInMs, taken.inMs);
         continue;
@@ -97,22 +132,7 @@ export class Dispatcher {
       for (const work of taken.expired) expired.push(work);
       this.drop(taken.expired);
       if (taken.batch.length === 0) continue;
-      const predictedMs = slot.cost.predictMs(taken.rows);
-      const dispatch: Dispatch = {
-        batchId: this.#options.newBatchId(),
-        model,
-        slot,
-        work: taken.batch,
-        rows: taken.rows,
-        closedBy: taken.closedBy,
-        sentAtMs: this.#options.clock.now(),
-        predictedMs,
-        traceparent: '',
-      };
-      this.credits.sent(slot, predictedMs);
-      this.inFlight.add(dispatch);
-      for (const work of taken.batch) this.#settle(work);
-      return { dispatch, expired, retryInMs };
+      return { dispatch: this.#dispatch(queues, free, taken), expired, retryInMs };
     }
     return { dispatch: undefined, expired, retryInMs };
   }
@@ -121,21 +141,78 @@ export class Dispatcher {
   done(worker: string, done: BatchDone): Ended | undefined {
     const dispatch = this.inFlight.take(worker, done.batchId);
     if (dispatch === undefined) return undefined;
-    this.credits.ended(dispatch.slot, dispatch.predictedMs);
-    const ended: Ended = { dispatch, ...nothing() };
-    if (done.notStarted) this.#putBack(dispatch, ended, 'returns');
+    const nowMs = this.#options.clock.now();
+    const ended: Ended = { dispatch, lateRows: 0, ...this.#returns.none() };
+    learnFrom(dispatch, done, this.#models.get(dispatch.model)?.capacity, nowMs);
+    if (done.notStarted) this.#returns.putBack(dispatch, ended, 'returns', nowMs);
+    else if (done.lost) this.#returns.putBack(dispatch, ended, 'losses', nowMs, dispatch.work.length > 1);
     else {
-      if (done.errorCode === '') dispatch.slot.cost.observe(dispatch.rows, done.runMs);
+      const arrivedMs = nowMs - dispatch.slot.hop.ms / 2;
+      for (const { rows, deadlineMs } of dispatch.work) if (deadlineMs < arrivedMs) ended.lateRows += rows;
       for (const { frame } of dispatch.work) if (frame.durable) this.frames.leave(frame);
+      if (dispatch.withdrawn) this.#forgetCopies(dispatch);
     }
     return ended;
   }
 
   /** The worker's stream is gone: what it had may or may not have run. A second answer is ignored by its gateway. */
   lost(worker: string): Returned & { models: string[] } {
-    const lost = { models: this.credits.leave(worker), ...nothing() };
-    for (const dispatch of this.inFlight.takeAllOf(worker)) this.#putBack(dispatch, lost, 'losses');
+    const lost = { models: this.credits.leave(worker), ...this.#returns.none() };
+    const nowMs = this.#options.clock.now();
+    for (const dispatch of this.inFlight.takeAllOf(worker)) this.#returns.putBack(dispatch, lost, 'losses', nowMs);
     return lost;
+  }
+
+  /** To be called every `TICK_MS`. */
+  tick(nowMs: number): Ticked {
+    const ticked: Ticked = { expired: [], suspects: [], withdrawn: this.#returns.none(), models: [] };
+    const stalled = nowMs - this.#tickedAtMs > STALLED_MS;
+    this.#tickedAtMs = nowMs;
+    for (const [model, queues] of this.#models) {
+      const slots = this.credits.slotsOf(model);
+      queues.tick(slots, nowMs);
+      const expired = queues.expire();
+      this.drop(expired);
+      for (const work of expired) ticked.expired.push(work);
+      const suspects = stalled ? [] : findSuspects(this.credits, model, queues.capacity.operatingRows, nowMs);
+      for (const instance of suspects) {
+        ticked.suspects.push(instance);
+        withdraw(instance, this.inFlight, this.#returns, ticked.withdrawn, nowMs);
+      }
+      if (suspects.length > 0) queues.capacity.measure(slots, queues.rules, nowMs);
+      if (suspects.length + expired.length > 0) ticked.models.push(model);
+    }
+    return ticked;
+  }
+
+  /** What this batcher says of a model, to gateways and other batchers. */
+  loadOf(model: string, nowMs: number): BatcherLoad {
+    const queues = this.#models.get(model);
+    if (queues === undefined) throw new Error(`bug: load of the unknown model ${model}`);
+    return queues.load(this.credits.slotsOf(model), nowMs);
+  }
+
+  /** A gateway said what it admits and refuses, or another batcher what it can do. */
+  onGatewayLoad(model: string, state: LoadState, nowMs: number): void {
+    this.#models.get(model)?.mesh.hear(state, nowMs);
+  }
+
+  /** Frames that wait in the stream, as the delivery of the last one said. */
+  observePending(model: string, rank: number, frames: number, nowMs: number): void {
+    this.#models.get(model)?.meter.observePending(rank, frames, nowMs);
+  }
+
+  /** Workers that have an instance which is silent for too long, or is being replaced. */
+  suspects(model: string): string[] {
+    const suspicious = this.credits.slotsOf(model).filter(({ instances }) => instances.some(({ suspect }) => suspect));
+    return suspicious.map(({ worker }) => worker);
+  }
+
+  /** No instance here can run what waits, and another batcher has some that can. */
+  helpless(model: string, nowMs: number): boolean {
+    const slots = this.credits.slotsOf(model);
+    if (slots.length === 0 || slots.some((slot) => slot.healthy)) return false;
+    return (this.#models.get(model)?.mesh.capacityElsewhere(nowMs) ?? 0) > 0;
   }
 
   /** Requests that are not to run: their frame does not wait for them. */
@@ -188,31 +265,42 @@ export class Dispatcher {
     return forgotten;
   }
 
-  #putBack(dispatch: Dispatch, into: Returned, count: 'losses' | 'returns'): void {
+  #dispatch(
+    queues: ModelQueues,
+    { instance, startInMs }: Free,
+    taken: { batch: Work[]; rows: number; closedBy: CloseReason },
+  ): Dispatch {
+    const { slot } = instance;
+    const first = taken.batch[0] as Work;
     const nowMs = this.#options.clock.now();
-    const limit = count === 'losses' ? MOST_LOSSES : MOST_RETURNS;
-    for (const work of dispatch.work) {
-      work[count] += 1;
-      if (work.frame.durable && (count === 'losses' || work[count] >= limit)) this.#putBackJob(work, into);
-      else if (work.frame.handedBack)
-        continue; // it comes again with the rest of its frame
-      else if (work.deadlineMs <= nowMs) into.expired.push(work);
-      else if (work[count] >= limit) into.abandoned.push(work);
-      else {
-        work.orderMs = Number.NEGATIVE_INFINITY;
-        this.#models.get(dispatch.model)?.queueOf(work).push(work);
-        into.requeued.push(work);
-      }
-    }
+    const operatingRows = queues.operatingRows(slot, first.variant);
+    const dispatch: Dispatch = {
+      batchId: this.#options.newBatchId(),
+      model: slot.model,
+      slot,
+      instance,
+      work: taken.batch,
+      rows: taken.rows,
+      closedBy: taken.closedBy,
+      sentAtMs: nowMs,
+      predictedMs: slot.runTime(first.variant).predictMs(taken.rows),
+      fullRows: operatingRows,
+      short: queues.requests.empty,
+      alone: startInMs <= 0 && instance.inFlight === 0,
+      withdrawn: false,
+      traceparent: '',
+    };
+    slot.free -= 1;
+    instance.sent(dispatch.predictedMs, nowMs);
+    this.inFlight.add(dispatch);
+    for (const work of taken.batch) this.#settle(work);
+    return dispatch;
   }
 
-  /** JetStream counts the deliveries of a job, over all batchers. */
-  #putBackJob(work: Work, into: Returned): void {
-    if (!work.frame.lastDelivery) this.frames.handBack(work.frame, JOB_RETRY_MS);
-    else {
-      this.frames.leave(work.frame);
-      into.deadJobs.push(work);
-    }
+  /** It was only slow: its requests are answered, and wait here for a second run that nobody needs. */
+  #forgetCopies({ model, work }: Dispatch): void {
+    const answered = new Set(work);
+    this.#models.get(model)?.requests.remove((one) => answered.has(one));
   }
 
   #settle(work: Work): void {

@@ -1,5 +1,5 @@
 import type { CloseReason } from './batch-queue.ts';
-import type { Slot } from './credits.ts';
+import type { Instance, Slot } from './slot.ts';
 import type { Work } from './work.ts';
 
 /** A batch that left, or is about to. */
@@ -7,11 +7,20 @@ export type Dispatch = {
   readonly batchId: string;
   readonly model: string;
   readonly slot: Slot;
+  readonly instance: Instance;
   readonly work: Work[];
   readonly rows: number;
   readonly closedBy: CloseReason;
   readonly sentAtMs: number;
   readonly predictedMs: number;
+  /** Rows that it could have had. */
+  readonly fullRows: number;
+  /** Nothing was left that waits. */
+  readonly short: boolean;
+  /** The instance had nothing else when it left. */
+  readonly alone: boolean;
+  /** Its instance became suspect and what can still finish went elsewhere: nothing is done about its requests any more. */
+  withdrawn: boolean;
   /** Of the batch span; empty: no request in it is sampled. */
   traceparent: string;
 };
@@ -38,6 +47,11 @@ export class InFlightBatches {
       (dispatch) => dispatch.batchId === batchId && dispatch.slot.worker === worker,
     );
     return place === -1 ? undefined : this.#batches.splice(place, 1)[0];
+  }
+
+  /** What an instance has, and was not taken back from it. */
+  heldBy(instance: Instance): Dispatch[] {
+    return this.#batches.filter((dispatch) => dispatch.instance === instance && !dispatch.withdrawn);
   }
 
   takeAllOf(worker: string): Dispatch[] {

@@ -1,28 +1,72 @@
+import type { BatcherLoad, RunTime as RunTimeMessage } from '@spillway/contracts/messages';
 import type { Clock } from '@spillway/lifecycle/clock';
-import { BatchQueue, type BatchRules, type Place, type Taken } from './batch-queue.ts';
-import type { Credits, Slot } from './credits.ts';
+import { BatchQueue, type Place, type Taken } from './batch-queue.ts';
+import { BulkFloor } from './bulk-floor.ts';
+import { BATCH_SHARE, Capacity } from './capacity.ts';
+import type { Credits } from './credits.ts';
 import { JobsFloor } from './jobs-floor.ts';
+import { LoadMeter } from './load-meter.ts';
+import { MeshView } from './mesh-view.ts';
+import type { BatchRules } from './model-rules.ts';
+import type { Prediction } from './run-time.ts';
+import type { Instance, Slot } from './slot.ts';
+import { SpareRate } from './spare-rate.ts';
 import type { Work } from './work.ts';
 
-/** What waits of one model: synchronous requests, and the jobs that take what these leave free. */
+/** Mechanisms to do without, to show what each is good for. */
+export type Mechanism =
+  /** Requests are dropped and batches cut for their deadlines. */
+  | 'expired'
+  /** The second batch of an instance leaves when the first is nearly done, not as soon as there is a credit. */
+  | 'late_staging'
+  /** Bulk has a share of its own. */
+  | 'floor'
+  /** A wrong capacity is corrected. */
+  | 'gamma';
+
+export type ModelQueuesOptions = { jobsShare: number; bulkShare: number; off: readonly Mechanism[] };
+
+/** A timer of the runtime is exact to this. */
+const TIMER_MS = 1;
+
+/** What waits of one model, what it can do here, and what the mesh says of it. */
 export class ModelQueues {
   readonly requests: BatchQueue<Work>;
   readonly jobs: BatchQueue<Work>;
   readonly floor: JobsFloor;
+  readonly bulkFloor: BulkFloor;
+  readonly spare: SpareRate;
+  readonly capacity: Capacity;
+  readonly meter: LoadMeter;
+  readonly mesh = new MeshView();
   readonly #clock: Clock;
+  readonly #stagesLate: boolean;
+  #rules: BatchRules;
+  #lingers = true;
   /** Nothing leaves before: after a pause the pulls of all classes must have had their chance. */
   #notBeforeMs = Number.NEGATIVE_INFINITY;
 
-  constructor(clock: Clock, rules: BatchRules, jobsShare: number) {
+  constructor(clock: Clock, rules: BatchRules, { jobsShare, bulkShare, off }: ModelQueuesOptions) {
     this.#clock = clock;
-    this.requests = new BatchQueue(clock, rules);
-    this.jobs = new BatchQueue(clock, { ...rules, maxQueueDelayMs: 0 });
+    this.#rules = rules;
+    this.#stagesLate = !off.includes('late_staging');
+    this.requests = new BatchQueue(clock, rules, !off.includes('expired'));
+    this.jobs = new BatchQueue(clock, rules);
     this.floor = new JobsFloor(clock, jobsShare);
+    this.bulkFloor = new BulkFloor(off.includes('floor') ? 0 : bulkShare);
+    this.spare = new SpareRate(clock.now());
+    this.capacity = new Capacity(!off.includes('gamma'));
+    this.meter = new LoadMeter(clock.now());
+  }
+
+  get rules(): BatchRules {
+    return this.#rules;
   }
 
   setRules(rules: BatchRules): void {
+    this.#rules = rules;
     this.requests.rules = rules;
-    this.jobs.rules = { ...rules, maxQueueDelayMs: 0 };
+    this.jobs.rules = rules;
   }
 
   pauseUntil(atMs: number): void {
@@ -42,39 +86,127 @@ export class ModelQueues {
     return [...this.requests.remove(matches), ...this.jobs.remove(matches)];
   }
 
+  /** Rows of a full batch on instances of this worker. */
+  operatingRows(slot: Slot, variant = ''): number {
+    return slot.runTime(variant).rowsWithin(BATCH_SHARE * this.#rules.shortestDeadlineMs);
+  }
+
+  /** How long to wait with a further batch for an instance that is busy: the later it is formed, the fuller it is, and the
+   * sooner a vip that comes meanwhile is on its way. It must be there when the running one ends. */
+  stageInMs({ slot }: Instance, startInMs: number): number {
+    if (startInMs <= 0 || !this.#stagesLate) return 0;
+    const time = slot.runTime('');
+    const leadMs = slot.hop.ms + 3 * time.cv * time.predictMs(this.operatingRows(slot)) + TIMER_MS;
+    const waitMs = startInMs - leadMs;
+    return waitMs < TIMER_MS ? 0 : waitMs;
+  }
+
   /**
-   * The next batch for this slot, or how long to wait with it. A job runs while no request waits, and never as the second batch
-   * of an instance: a request that comes now waits for one run of jobs at most. The floor excepts from both.
+   * The next batch for this instance, or how long to wait with it. A job runs while no request waits, and never as the second
+   * batch of an instance: a request that comes now waits for one run of jobs at most. The floor excepts from both.
    */
-  take(slot: Slot, credits: Credits, draining: boolean): Taken<Work> | { inMs: number } {
+  take(instance: Instance, credits: Credits, startInMs: number, draining: boolean): Taken<Work> | { inMs: number } {
     const { requests, jobs } = this;
-    const owedRows = jobs.empty ? 0 : this.floor.dueRows(slot.maxRows);
-    if (owedRows > 0 || (requests.empty && slot.inFlight < slot.width && !jobs.empty)) {
-      const maxRows = requests.empty ? slot.maxRows : Math.min(slot.maxRows, owedRows);
-      const taken = jobs.take({ ...this.#place(slot, credits), maxRows, trusted: false });
+    const { maxRows } = instance.slot;
+    const owedRows = jobs.empty ? 0 : this.floor.dueRows(maxRows);
+    const idle = requests.empty && instance.inFlight === 0 && this.spare.open;
+    if (owedRows > 0 || (idle && !jobs.empty)) {
+      const taken = jobs.take(this.#jobsPlace(instance, credits, requests.empty ? maxRows : owedRows));
       if (taken.batch.length > 0) {
         this.floor.spend(taken.rows);
+        this.spare.spend(instance.slot.runTime('').predictMs(taken.rows));
         return taken;
       }
     }
     if (requests.empty) return { inMs: Number.POSITIVE_INFINITY };
-    const place = this.#place(slot, credits);
-    if (requests.rules.maxQueueDelayMs > 0 && !draining) {
-      const inMs = requests.dueInMs(place);
+    const place = this.#place(instance, credits, startInMs);
+    const lingerMs = this.#lingers && !draining ? this.#rules.maxQueueDelayMs : 0;
+    if (lingerMs > 0) {
+      const inMs = requests.dueInMs(place, lingerMs);
       if (inMs > 0 && inMs < Number.POSITIVE_INFINITY) return { inMs };
     }
-    const taken = requests.take(place, draining);
-    this.floor.earn(taken.rows, slot.maxRows);
+    const taken = requests.take(place, { draining, floor: this.bulkFloor, lingerMs });
+    this.#left(taken, instance.slot);
     return taken;
   }
 
-  #place(slot: Slot, credits: Credits): Place<Work> {
-    const slots = credits.slotsOf(slot.model);
+  /** Requests that have no time left, or less than the fastest instance would need for them alone. */
+  expire(): Work[] {
+    const fastest = this.capacity.reference?.instances[0];
+    return this.requests.expire(fastest === undefined ? undefined : this.#place(fastest, undefined, 0));
+  }
+
+  /** Brings what is known up to date. */
+  tick(slots: readonly Slot[], nowMs: number): void {
+    const { capacity, meter } = this;
+    capacity.measure(slots, this.#rules, nowMs);
+    const demand = this.mesh.offered(nowMs) - this.mesh.capacityElsewhere(nowMs);
+    capacity.correct({ refusing: this.mesh.refusing(nowMs), demand, hopMs: this.hopMs(slots) }, nowMs);
+    meter.tick(nowMs);
+    this.spare.tick(capacity.corrected, meter.costRate * this.#ims, 2 * capacity.runMs, nowMs);
+    this.mesh.prune(nowMs);
+    this.#lingers = this.mesh.level(nowMs) === 0;
+  }
+
+  /** To a worker and back, the slowest of them. */
+  hopMs(slots: readonly Slot[]): number {
+    let ms = 0;
+    for (const { hop } of slots) ms = Math.max(ms, hop.ms);
+    return ms;
+  }
+
+  /** What this batcher says of the model to the others. */
+  load(slots: readonly Slot[], nowMs: number): BatcherLoad {
+    const { capacity, meter } = this;
     return {
-      maxRows: slot.maxRows,
-      startInMs: credits.startInMs(slot),
-      predictMs: (rows) => slot.cost.predictMs(rows),
-      trusted: slot.cost.trusted,
+      backlog: meter.backlog((rank) => this.requests.costOf(rank), this.#ims, nowMs),
+      capacityRaw: capacity.raw,
+      capacity: capacity.corrected,
+      healthy: capacity.healthy,
+      suspect: capacity.suspect,
+      runTimes: capacity.reference === undefined ? [] : runTimesOf(capacity.reference),
+      operatingRows: capacity.operatingRows,
+      fill: capacity.fill,
+      costPerRow: meter.costPerRow,
+      hopMs: this.hopMs(slots),
+    };
+  }
+
+  /** Instance milliseconds of one unit of a request's cost. */
+  get #ims(): number {
+    const { operatingRows, runMs } = this.capacity;
+    return runMs / (operatingRows * Math.max(Number.MIN_VALUE, this.meter.costPerRow));
+  }
+
+  #left({ batch, rows }: Taken<Work>, slot: Slot): void {
+    if (rows === 0) return;
+    const nowMs = this.#clock.now();
+    let bulkRows = 0;
+    for (const { rank, rows: own, cost, sinceMs } of batch) {
+      this.meter.left(rank, cost);
+      if (rank === 1) this.capacity.waited(nowMs - sinceMs);
+      else if (rank === 2) bulkRows += own;
+    }
+    this.floor.earn(rows, slot.maxRows);
+    this.bulkFloor.paid(rows, bulkRows, this.operatingRows(slot));
+  }
+
+  #place(instance: Instance, credits: Credits | undefined, startInMs: number): Place<Work> {
+    const { slot } = instance;
+    const nowMs = this.#clock.now();
+    const { slowStartMs } = this.#rules;
+    const slots = credits?.slotsOf(slot.model) ?? [slot];
+    let known: Prediction | undefined;
+    let of = '';
+    return {
+      startInMs,
+      predict: (variant) => {
+        if (known !== undefined && variant === of) return known;
+        const operatingRows = this.operatingRows(slot, variant);
+        known = slot.runTime(variant).prediction(instance.rowsNow({ operatingRows, slowStartMs, nowMs }));
+        of = variant;
+        return known;
+      },
       serves:
         slots.length === 1
           ? undefined
@@ -82,4 +214,22 @@ export class ModelQueues {
               slot.versions.has(version) || !slots.some((other) => other.versions.has(version)),
     };
   }
+
+  #jobsPlace(instance: Instance, credits: Credits, maxRows: number): Place<Work> {
+    const place = this.#place(instance, credits, 0);
+    return {
+      ...place,
+      predict: (variant) => {
+        const prediction = place.predict(variant);
+        return { ...prediction, maxRows: Math.min(prediction.maxRows, maxRows), trusted: false };
+      },
+    };
+  }
+}
+
+function runTimesOf(slot: Slot): RunTimeMessage[] {
+  return ['', ...slot.variants()].map((variant) => {
+    const { baseMs, rowMs, cv } = slot.runTime(variant);
+    return { variant, baseMs, rowMs, cv };
+  });
 }

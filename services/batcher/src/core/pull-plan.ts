@@ -21,8 +21,8 @@ export class FrameSize {
 /** One class of one model. `heldRows` wait here; `outstanding` messages were asked for and have not come. */
 export type SourceState = { heldRows: number; outstanding: number; size: FrameSize };
 
-/** How much of a model this batcher may hold for each class. */
-export type Window = { rows: number; bytes: number };
+/** How much of a model this batcher may hold for each class; `leastRows` by rank: whatever is held of the classes above. */
+export type Window = { rows: number; bytes: number; leastRows: readonly number[] };
 
 /**
  * How many messages to ask for now, for each class, highest first. A class may be pulled while what is held of it *and of the
@@ -34,11 +34,12 @@ export type Window = { rows: number; bytes: number };
  */
 export function planPulls(window: Window, sources: readonly SourceState[]): number[] {
   let heldRows = 0;
-  return sources.map((source) => {
+  return sources.map((source, rank) => {
     heldRows += source.heldRows;
     const { rows, bytes } = source.size;
     const most = Math.max(1, Math.min(MOST_MESSAGES, Math.floor(window.rows / rows), Math.floor(window.bytes / bytes)));
-    const roomRows = window.rows - heldRows - source.outstanding * rows;
+    const leastRows = (window.leastRows[rank] ?? 0) - source.heldRows;
+    const roomRows = Math.max(window.rows - heldRows, leastRows) - source.outstanding * rows;
     if (roomRows <= 0) return 0;
     const wanted = Math.min(Math.max(1, Math.floor(roomRows / rows)), most - source.outstanding);
     return wanted > 0 && (source.outstanding === 0 || wanted * 2 >= most) ? wanted : 0;

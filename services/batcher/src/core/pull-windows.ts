@@ -1,6 +1,6 @@
-import type { Slot } from './credits.ts';
 import type { ModelQueues } from './model-queues.ts';
 import type { Window } from './pull-plan.ts';
+import type { Slot } from './slot.ts';
 
 export type WindowLimits = { batches: number; bytes: number };
 
@@ -8,26 +8,32 @@ const LEAST_ACK_WAIT_MS = 250;
 
 /**
  * How much of a model may be held: some full batches for each class of requests (one more than run side by side, so that none
- * waits for a pull), and of jobs only what free places would run now, or what their floor owes them.
+ * waits for a pull), of bulk at least what its floor buys, and of jobs only what idle instances would run now from spare
+ * capacity, or what their floor owes them. Nothing while every instance is suspect.
  */
 export function pullWindows(
   limits: WindowLimits,
   slots: readonly Slot[],
   queues: ModelQueues,
 ): { requests: Window; jobs: Window } {
-  let maxRows = 1;
-  let width = 0;
-  let emptyPlaces = 0;
+  let fullRows = 1;
+  let healthy = 0;
+  let idle = 0;
   for (const slot of slots) {
-    maxRows = Math.max(maxRows, slot.maxRows);
-    width += slot.width;
-    if (slot.free > 0) emptyPlaces += Math.max(0, slot.width - slot.inFlight);
+    fullRows = Math.max(fullRows, queues.operatingRows(slot));
+    for (const { suspect, inFlight } of slot.instances) {
+      if (suspect) continue;
+      healthy += 1;
+      if (slot.free > 0 && inFlight === 0) idle += 1;
+    }
   }
   const { bytes } = limits;
-  const jobRows = queues.requests.empty ? emptyPlaces * maxRows : 0;
+  if (healthy === 0) return { requests: { rows: 0, bytes, leastRows: [] }, jobs: { rows: 0, bytes, leastRows: [] } };
+  const jobRows = queues.requests.empty && queues.spare.open ? idle * fullRows : 0;
+  const rows = Math.max(limits.batches, healthy + 1) * fullRows;
   return {
-    requests: { rows: Math.max(limits.batches, width + 1) * maxRows, bytes },
-    jobs: { rows: Math.max(jobRows, queues.floor.dueRows(maxRows)), bytes },
+    requests: { rows, bytes, leastRows: [0, 0, queues.bulkFloor.windowRows(fullRows)] },
+    jobs: { rows: Math.max(jobRows, queues.floor.dueRows(fullRows)), bytes, leastRows: [] },
   };
 }
 
@@ -36,7 +42,7 @@ export function pullWindows(
  * little provide the same consumer.
  */
 export function ackWaitMs(slots: readonly Slot[]): number {
-  const wantedMs = 3 * Math.max(0, ...slots.map((slot) => slot.cost.predictMs(slot.maxRows)));
+  const wantedMs = 3 * Math.max(0, ...slots.map((slot) => slot.runTime('').predictMs(slot.maxRows)));
   let stepMs = LEAST_ACK_WAIT_MS;
   while (stepMs < wantedMs) stepMs *= 2;
   return stepMs;

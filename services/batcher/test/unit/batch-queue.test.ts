@@ -142,35 +142,40 @@ test('when nobody makes it with the full size the batch shrinks instead of dropp
 
 test('without a delay a free instance takes what is there', () => {
   const { queue, push } = setUp();
-  assert.equal(queue.dueInMs(place(4)), Number.POSITIVE_INFINITY);
+  assert.equal(queue.dueInMs(place(4), 0), Number.POSITIVE_INFINITY);
   push('a');
-  assert.equal(queue.dueInMs(place(4)), 0);
+  assert.equal(queue.dueInMs(place(4), 0), 0);
 });
 
 test('with a delay a batch leaves when it is full, when the first has waited long enough, or when its time runs out', () => {
-  const { clock, queue, push } = setUp({ maxQueueDelayMs: 20 });
+  const { clock, queue, push } = setUp();
+  const linger = { lingerMs: 20 };
   push('a', { inMs: 500 });
   clock.advance(5);
   push('b', { inMs: 500 });
-  assert.equal(queue.dueInMs(place(4)), 15);
+  assert.equal(queue.dueInMs(place(4), 20), 15);
   clock.advance(15);
-  assert.equal(queue.dueInMs(place(4)), 0);
-  assert.deepEqual(ids(queue.take(place(4))), { batch: 'a b', expired: '', closedBy: 'delay' });
+  assert.equal(queue.dueInMs(place(4), 20), 0);
+  assert.deepEqual(ids(queue.take(place(4), linger)), { batch: 'a b', expired: '', closedBy: 'delay' });
 
   for (const id of ['c', 'd', 'e', 'f']) push(id);
-  assert.equal(queue.dueInMs(place(4)), 0);
-  assert.equal(queue.take(place(4)).closedBy, 'size');
+  assert.equal(queue.dueInMs(place(4), 20), 0);
+  assert.equal(queue.take(place(4), linger).closedBy, 'size');
 
   push('tight', { inMs: 12 });
-  assert.equal(queue.dueInMs(place(4, 10)), 2);
+  assert.equal(queue.dueInMs(place(4, 10), 20), 2);
   clock.advance(2);
-  assert.deepEqual(ids(queue.take(place(4, 10))), { batch: 'tight', expired: '', closedBy: 'deadline' });
+  assert.deepEqual(ids(queue.take(place(4, 10), linger)), { batch: 'tight', expired: '', closedBy: 'deadline' });
 });
 
 test('a drain says so, whatever the size', () => {
-  const { queue, push } = setUp({ maxQueueDelayMs: 1_000 });
+  const { queue, push } = setUp();
   push('a');
-  assert.deepEqual(ids(queue.take(place(4), true)), { batch: 'a', expired: '', closedBy: 'drain' });
+  assert.deepEqual(ids(queue.take(place(4), { draining: true, lingerMs: 1_000 })), {
+    batch: 'a',
+    expired: '',
+    closedBy: 'drain',
+  });
 });
 
 test('a request that goes back stands at the head of its class', () => {

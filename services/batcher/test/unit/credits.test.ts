@@ -16,14 +16,18 @@ test('credits add up by worker and model', () => {
 });
 
 test('a worker that only says hello does not make its models served here', () => {
-  const credits = new Credits(new ManualClock());
+  const clock = new ManualClock();
+  const credits = new Credits(clock);
   const slot = credits.join('w', served('m'));
+  const [instance] = slot.instances;
+  assert.ok(instance);
   assert.equal(credits.serving('m'), false);
   credits.grant('w', 'm', 1);
   assert.equal(credits.serving('m'), true);
-  credits.sent(slot, 5);
+  slot.free -= 1;
+  instance.sent(5, clock.now());
   assert.equal(credits.serving('m'), true, 'its batch is under way');
-  credits.ended(slot, 5);
+  instance.ended({ predictedMs: 5, runMs: 5, ran: true, nowMs: clock.now() });
   assert.equal(credits.serving('m'), false);
 });
 
@@ -36,20 +40,6 @@ test('a worker that said goodbye, or never asked, is nobody to pull for', () => 
   assert.equal(credits.hasHome('m'), true);
   credits.stop('home');
   assert.deepEqual([credits.hasHome('m'), credits.serving('m')], [false, false]);
-});
-
-test('a second batch of an instance begins when the first is expected to end', () => {
-  const clock = new ManualClock();
-  const credits = new Credits(clock);
-  const slot = credits.join('w', served('m'));
-  credits.grant('w', 'm', 2);
-  assert.equal(credits.startInMs(slot), 0);
-  credits.sent(slot, 40);
-  assert.equal(credits.startInMs(slot), 40);
-  clock.advance(30);
-  assert.equal(credits.startInMs(slot), 10);
-  clock.advance(30);
-  assert.equal(credits.startInMs(slot), 0);
 });
 
 test('a lost worker takes its credits with it', () => {

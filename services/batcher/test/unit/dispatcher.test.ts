@@ -50,6 +50,72 @@ test('a request that expires in the queue ends its frame and does not run', () =
   assert.deepEqual(message.said, ['ack']);
 });
 
+test('a request whose time is over leaves by the timer, without a free instance, and so does one that cannot make it any more', () => {
+  const bench = new Bench({ replyMarginMs: 2 });
+  bench.worker('w', 1, { runMsOne: 20, runMsFull: 20 });
+  for (let seq = 1; seq <= 3; seq += 1) {
+    bench.frame([item(seq)]);
+    bench.next();
+    bench.dispatcher.done('w', doneOf(`b${seq}`, { runMs: 20 }));
+    bench.dispatcher.credits.grant('w', 'm', 1);
+  }
+  bench.frame([item(4)]);
+  bench.next();
+  bench.dispatcher.tick(bench.clock.now());
+  const { message } = bench.frame([item(5, { budgetMs: 30 })], { trafficClass: 'vip' });
+  bench.frame([item(6, { budgetMs: 500 })]);
+  const expired = () => {
+    bench.clock.advance(5);
+    return bench.dispatcher.tick(bench.clock.now()).expired.map((work) => work.item.seq);
+  };
+  assert.deepEqual([expired(), expired()], [[], [5]]);
+  assert.deepEqual(message.said, ['ack']);
+  assert.equal(bench.dispatcher.queues('m')?.requests.rowsOf(1), 1);
+});
+
+test('without the mechanism nothing is dropped for its deadline', () => {
+  const bench = new Bench({}, { off: ['expired'] });
+  bench.worker('w', 1);
+  bench.frame([item(1, { budgetMs: 10 })]);
+  bench.clock.advance(20);
+  assert.deepEqual(bench.dispatcher.tick(bench.clock.now()).expired, []);
+  assert.deepEqual(bench.next()?.seqs, [1]);
+});
+
+test('rows whose run ended after their deadline are counted', () => {
+  const bench = new Bench();
+  bench.worker('w', 1);
+  bench.frame([item(1, { budgetMs: 20, rows: 2 }), item(2, { budgetMs: 500 })]);
+  bench.next();
+  bench.clock.advance(25);
+  assert.equal(bench.dispatcher.done('w', doneOf('b1', { runMs: 24 }))?.lateRows, 2);
+});
+
+test('a batch is predicted by the times of its own variant', () => {
+  const bench = new Bench();
+  bench.worker('w', 1, { runMsOne: 40, runMsFull: 40 });
+  const run = (seq: number, variant: string, runMs: number) => {
+    bench.frame([item(seq)], { variant });
+    const { dispatch } = bench.dispatcher.next('m');
+    bench.clock.advance(runMs);
+    bench.dispatcher.done('w', doneOf(dispatch?.batchId ?? '', { runMs }));
+    bench.dispatcher.credits.grant('w', 'm', 1);
+    return dispatch?.predictedMs ?? 0;
+  };
+  for (let seq = 1; seq < 100; seq += 2) {
+    run(seq, 'lite', 10);
+    run(seq + 1, '', 40);
+  }
+  assert.ok(Math.abs(run(101, 'lite', 10) - 10) < 1);
+  assert.ok(Math.abs(run(102, '', 40) - 40) < 1);
+  bench.dispatcher.tick(bench.clock.now());
+  const { runTimes } = bench.dispatcher.loadOf('m', bench.clock.now());
+  assert.deepEqual(
+    runTimes.map(({ variant }) => variant),
+    ['', 'lite'],
+  );
+});
+
 test('when a worker is lost its requests run elsewhere, before the others of their class and behind a higher one', () => {
   const bench = new Bench();
   bench.worker('a', 1);

@@ -1,9 +1,12 @@
 import type { TrafficClass } from '@spillway/contracts/classes';
 import type { BatchDone, Hello, ServedModel, WorkFrame, WorkItem } from '@spillway/contracts/messages';
 import { ManualClock } from '@spillway/lifecycle/manual-clock';
-import type { BatchRules, Place, Queued } from '../../src/core/batch-queue.ts';
-import { Dispatcher } from '../../src/core/dispatcher.ts';
+import type { Place } from '../../src/core/batch-queue.ts';
+import type { Queued } from '../../src/core/class-lists.ts';
+import { Dispatcher, type DispatcherOptions } from '../../src/core/dispatcher.ts';
 import type { FrameMessage } from '../../src/core/frames.ts';
+import type { BatchRules } from '../../src/core/model-rules.ts';
+import type { Prediction } from '../../src/core/run-time.ts';
 import { unpackFrame, type Work } from '../../src/core/work.ts';
 
 export const RULES: BatchRules = {
@@ -11,6 +14,11 @@ export const RULES: BatchRules = {
   maxBatchBytes: Number.POSITIVE_INFINITY,
   maxQueueDelayMs: 0,
   replyMarginMs: 0,
+  shortestDeadlineMs: 1_000,
+  preferredRows: [],
+  policies: [],
+  lengthBuckets: [],
+  slowStartMs: 0,
 };
 
 export type Entry = Queued & { id: string };
@@ -24,22 +32,26 @@ export const entry = (clock: ManualClock, id: string, fields: Partial<Queued> & 
     id,
     rank: 1,
     key: 'k',
+    variant: '',
     rows: 1,
     cost,
     bytes: 10,
     deadlineMs,
     enqueuedAtMs: clock.now(),
+    sinceMs: clock.now(),
     orderMs: deadlineMs,
     ...queued,
   };
 };
 
 /** An instance whose batches take `perRowMs` for each row. */
-export const place = <T>(maxRows: number, perRowMs = 0, fields: Partial<Place<T>> = {}): Place<T> => ({
-  maxRows,
+export const place = <T>(
+  maxRows: number,
+  perRowMs = 0,
+  { trusted = perRowMs > 0, ...fields }: Partial<Place<T> & Prediction> = {},
+): Place<T> => ({
   startInMs: 0,
-  predictMs: (rows) => rows * perRowMs,
-  trusted: perRowMs > 0,
+  predict: () => ({ maxRows, baseMs: 0, rowMs: perRowMs, trusted }),
   ...fields,
 });
 
@@ -112,6 +124,7 @@ type FrameFields = {
   gateway?: string;
   maxDeliver?: number;
   version?: string;
+  variant?: string;
 };
 
 /** A dispatcher with the model `m`, and a way to push frames into it. */
@@ -120,14 +133,16 @@ export class Bench {
   readonly dispatcher: Dispatcher;
   #batches = 0;
 
-  constructor(rules: Partial<BatchRules> = {}, jobsShare = 0) {
+  constructor(rules: Partial<BatchRules> = {}, options: Partial<DispatcherOptions> = {}) {
     this.dispatcher = new Dispatcher({
       clock: this.clock,
       newBatchId: () => {
         this.#batches += 1;
         return `b${this.#batches}`;
       },
-      jobsShare,
+      jobsShare: 0,
+      bulkShare: 0,
+      ...options,
     });
     this.dispatcher.setModel('m', { ...RULES, ...rules });
   }
@@ -154,10 +169,12 @@ export class Bench {
       sentMs: 0,
       model: 'm',
       trafficClass,
-      routes: [{ version: fields.version ?? '1', variant: '', shapes: 's' }],
+      routes: [{ version: fields.version ?? '1', variant: fields.variant ?? '', shapes: 's' }],
       items,
     };
-    const work = unpackFrame(frame, { frame: held, model: 'm', trafficClass, nowMs: this.clock.now(), agedMs: 0 });
+    const lengthBuckets = this.dispatcher.queues('m')?.rules.lengthBuckets ?? [];
+    const nowMs = this.clock.now();
+    const work = unpackFrame(frame, { frame: held, model: 'm', trafficClass, nowMs, agedMs: 0, lengthBuckets });
     this.dispatcher.push('m', work);
     return { message, work };
   }

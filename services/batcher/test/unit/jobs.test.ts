@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { ManualClock } from '@spillway/lifecycle/manual-clock';
 import { JobsFloor } from '../../src/core/jobs-floor.ts';
 import { pullWindows } from '../../src/core/pull-windows.ts';
+import { SpareRate } from '../../src/core/spare-rate.ts';
 import { Bench, doneOf, item, TestMessage } from './fixtures.ts';
 
 const job = { durable: true } as const;
@@ -62,8 +63,8 @@ test('a job that was not started waits here again and costs no delivery', () => 
 });
 
 test('under full load jobs get their share of the rows, in full batches', () => {
-  const bench = new Bench({}, 0.02);
-  bench.worker('w', 1_000);
+  const bench = new Bench({}, { jobsShare: 0.02 });
+  bench.worker('w', 1);
   for (let seq = 1; seq <= 8; seq += 1) bench.frame([item(seq)], job);
   let [jobRows, requestRows] = [0, 0];
   for (let seq = 100; seq < 500; seq += 1) {
@@ -71,6 +72,8 @@ test('under full load jobs get their share of the rows, in full batches', () => 
     const batch = bench.next();
     if ((batch?.seqs[0] ?? 0) <= 8) jobRows += batch?.seqs.length ?? 0;
     else requestRows += batch?.seqs.length ?? 0;
+    bench.dispatcher.done('w', doneOf(batch?.batchId ?? ''));
+    bench.dispatcher.credits.grant('w', 'm', 1);
   }
   assert.equal(jobRows, 8);
   assert.ok(requestRows >= 1_500, `${requestRows}`);
@@ -92,19 +95,69 @@ test('the floor pays a full batch after enough rows, or a small one each second'
 });
 
 test('jobs are pulled for places that run nothing, or for what the floor owes them', () => {
-  const bench = new Bench({}, 0.02);
+  const bench = new Bench({}, { jobsShare: 0.02 });
   bench.worker('w', 2);
   const limits = { batches: 2, bytes: 1_000 };
   const windows = () => {
     const queues = bench.dispatcher.queues('m');
     assert.ok(queues);
-    return pullWindows(limits, bench.dispatcher.credits.slotsOf('m'), queues);
+    const { requests, jobs } = pullWindows(limits, bench.dispatcher.credits.slotsOf('m'), queues);
+    return [requests.rows, jobs.rows, jobs.bytes];
   };
-  assert.deepEqual(windows(), { requests: { rows: 8, bytes: 1_000 }, jobs: { rows: 4, bytes: 1_000 } });
+  assert.deepEqual(windows(), [8, 4, 1_000]);
   bench.frame([item(1)]);
-  assert.equal(windows().jobs.rows, 0, 'a request waits');
+  assert.equal(windows()[1], 0, 'a request waits');
   bench.next();
-  assert.equal(windows().jobs.rows, 0, 'the only place runs');
+  assert.equal(windows()[1], 0, 'the only place runs');
   bench.dispatcher.queues('m')?.floor.earn(200, 4);
-  assert.equal(windows().jobs.rows, 4);
+  assert.equal(windows()[1], 4);
+});
+
+test('beyond their floor jobs have most of what requests leave free, and nothing of the last twentieth', () => {
+  const spare = new SpareRate(0);
+  spare.tick(2, 0, 100, 10);
+  spare.spend(1_000);
+  assert.equal(spare.open, true, 'without requests nobody needs the rest');
+
+  spare.tick(2, 1, 100, 20);
+  spare.spend(100);
+  assert.equal(spare.open, false);
+  spare.tick(2, 1, 100, 30);
+  spare.spend(9); // 0.9 · (2 - 1) · 10 ms
+  assert.equal(spare.open, false);
+  spare.tick(2, 1, 100, 31);
+  assert.equal(spare.open, true);
+
+  spare.tick(2, 1.95, 100, 41);
+  assert.equal(spare.open, false, 'requests need it all');
+});
+
+test('a job waits while requests use the capacity, although none of them waits here now', () => {
+  const bench = new Bench();
+  bench.worker('w', 1, { runMsOne: 20, runMsFull: 20 });
+  const round = (seq: number) => {
+    bench.frame([item(seq)]);
+    const batch = bench.next();
+    bench.dispatcher.tick(bench.clock.now());
+    for (let i = 0; i < 2; i += 1) {
+      bench.clock.advance(10);
+      bench.dispatcher.tick(bench.clock.now());
+    }
+    bench.dispatcher.done('w', doneOf(batch?.batchId ?? '', { runMs: 20 }));
+    bench.dispatcher.credits.grant('w', 'm', 1);
+    return batch?.seqs;
+  };
+  const full = [0, 1, 2, 3].map((i) => item(900 + i));
+  for (let seq = 1; seq <= 100; seq += 1) {
+    bench.frame(full.map((one) => ({ ...one, seq: one.seq + 4 * seq })));
+    round(seq);
+  }
+  while (bench.dispatcher.queues('m')?.requests.empty === false) round(5_000);
+  bench.frame([item(10_000)], job);
+  assert.equal(bench.next(), undefined);
+  for (let i = 0; i < 100; i += 1) {
+    bench.clock.advance(10);
+    bench.dispatcher.tick(bench.clock.now());
+  }
+  assert.deepEqual(bench.next()?.seqs, [10_000]);
 });

@@ -24,7 +24,9 @@ class Game {
   readonly fates = new Map<Work, Fate>();
   readonly messages = new Map<TestMessage, Work[]>();
   readonly running = new Map<string, Dispatch>();
+  readonly silent = new Map<string, Dispatch>();
   readonly workers: string[] = [];
+  suspected = 0;
   readonly #random: () => number;
   #seq = 0;
   #names = 0;
@@ -70,6 +72,39 @@ class Game {
     this.#returned(mine, this.bench.dispatcher.lost(name));
   }
 
+  /** Time passes as in the shell; batches of instances that are silent for too long are taken back. */
+  pass(ms: number): void {
+    for (let left = ms; left > 0; left -= 10) {
+      this.bench.clock.advance(Math.min(10, left));
+      const { expired, withdrawn } = this.bench.dispatcher.tick(this.bench.clock.now());
+      for (const work of expired) this.fate(work, ['waiting'], 'expired');
+      this.suspected += withdrawn.requeued.length + withdrawn.abandoned.length;
+      const batches = [...this.running.values()].filter(({ withdrawn: gone }) => gone);
+      this.#returned(batches, withdrawn);
+      for (const { batchId } of batches) {
+        const batch = this.running.get(batchId);
+        if (batch === undefined) continue;
+        this.running.delete(batchId);
+        this.silent.set(batchId, batch);
+      }
+    }
+  }
+
+  /** An instance that was silent speaks: what it has run does not run again if it waits. */
+  wake(): void {
+    const dispatch = [...this.silent.values()][this.pick(this.silent.size)];
+    if (dispatch === undefined) return;
+    this.silent.delete(dispatch.batchId);
+    const { worker } = dispatch.slot;
+    if (!this.workers.includes(worker)) return;
+    const queues = this.bench.dispatcher.queues('m');
+    const before = queues?.requests.rowsOf(0);
+    assert.ok(this.bench.dispatcher.done(worker, doneOf(dispatch.batchId, { runMs: 100 })));
+    for (const work of dispatch.work) if (this.fates.get(work) === 'waiting') this.fate(work, ['waiting'], 'ran');
+    assert.ok((queues?.requests.rowsOf(0) ?? 0) <= (before ?? 0));
+    this.bench.dispatcher.credits.grant(worker, 'm', 1);
+  }
+
   dispatch(): void {
     for (;;) {
       const step = this.bench.dispatcher.next('m');
@@ -87,6 +122,7 @@ class Game {
       assert.equal(rows, dispatch.rows);
       if (dispatch.work.length > 1)
         assert.ok(rows <= dispatch.slot.maxRows && cost <= 12, `${rows} rows, cost ${cost}`);
+      assert.equal(dispatch.instance.suspect, false, 'sent to a suspect');
       assert.ok(this.workers.includes(dispatch.slot.worker), 'sent to a worker that is gone');
       this.running.set(dispatch.batchId, dispatch);
     }
@@ -128,7 +164,8 @@ class Game {
     else if (roll < 76) this.handBack(this.pick(2) === 0 ? 'all' : 'untouched');
     else if (roll < 79 || this.workers.length === 0) this.join();
     else if (roll < 81) this.leave();
-    else if (roll < 90) this.bench.clock.advance(this.pick(40));
+    else if (roll < 88) this.pass(this.pick(60));
+    else if (roll < 91) this.wake();
     else for (const name of this.workers) this.bench.dispatcher.credits.grant(name, 'm', 1);
     this.dispatch();
   }
@@ -145,11 +182,13 @@ class Game {
 
 test('whatever happens, every request has one end, no request runs twice without a loss, and every frame is given up once', () => {
   const ends = new Map<Fate, number>();
+  let suspected = 0;
   for (let seed = 1; seed <= 40; seed += 1) {
     const game = new Game(seed);
     for (let i = 0; i < 1_500; i += 1) game.step();
     game.join();
     while (game.running.size > 0) game.end(false);
+    suspected += game.suspected;
     game.bench.clock.advance(1_000);
     game.bench.dispatcher.credits.grant(game.workers.at(-1) ?? '', 'm', 1);
     game.dispatch();
@@ -164,6 +203,7 @@ test('whatever happens, every request has one end, no request runs twice without
     assert.equal(game.bench.dispatcher.frames.size, 0);
     assert.equal(game.bench.dispatcher.queues('m')?.requests.rowsOf(0), 0);
   }
+  assert.ok(suspected > 0, 'no instance was ever suspect: the game does not test it');
   for (const fate of ['ran', 'expired', 'cancelled', 'abandoned', 'handed back'] as const) {
     assert.ok((ends.get(fate) ?? 0) > 0, `no request was ever ${fate}: the game does not test it`);
   }

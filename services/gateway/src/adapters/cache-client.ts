@@ -11,7 +11,7 @@ import {
 } from '@spillway/contracts/messages';
 import type { Clock } from '@spillway/lifecycle/clock';
 import { LookupBatch } from '../core/lookup-batch.ts';
-import type { PipelinePorts } from '../core/pipeline.ts';
+import type { PipelinePorts } from '../core/pipeline-ports.ts';
 import { meshPeers } from './mesh-peers.ts';
 
 export type CacheClient = {
@@ -25,8 +25,8 @@ const GIVE_UP_MS = 50;
 const SWEEP_MS = 10;
 
 /** Look-ups and writes of one turn travel in one message. A lost, slow or absent cache is a miss. */
-export function cacheClient({ bus, clock }: { bus: Bus; clock: Clock }): CacheClient {
-  const lookups = new LookupBatch<CacheGet, CacheResult>();
+export function cacheClient({ bus, clock, maxInFlight }: { bus: Bus; clock: Clock; maxInFlight: number }): CacheClient {
+  const lookups = new LookupBatch<CacheGet, CacheResult>(clock, maxInFlight);
   let puts: CachePut[] = [];
   const peers = meshPeers<CacheRequest, CacheResponse>({
     bus,
@@ -52,16 +52,18 @@ export function cacheClient({ bus, clock }: { bus: Bus; clock: Clock }): CacheCl
     setImmediate(flush);
   };
   const sweep = setInterval(() => {
-    if (lookups.size > 0) lookups.expire(clock.now());
+    if (lookups.size > 0) lookups.expire();
   }, SWEEP_MS);
   return {
-    get: (key, traceparent, found) => {
-      const ask = (id: number): CacheGet => ({ id, key, traceparent });
-      lookups.ask(ask, clock.now() + GIVE_UP_MS, (result) => found(result?.hit ? result.value : undefined));
+    get: ({ key, traceparent, allowStale }, found) => {
+      const ask = (id: number): CacheGet => ({ id, key, traceparent, allowStale });
+      lookups.ask(ask, clock.now() + GIVE_UP_MS, (result) =>
+        found(result?.hit ? { value: result.value, stale: result.stale === true } : undefined),
+      );
       flushSoon();
     },
-    put: (key, value, ttlMs) => {
-      puts.push({ key, value, ttlMs });
+    put: (put) => {
+      puts.push(put);
       flushSoon();
     },
     [Symbol.asyncDispose]: async () => {

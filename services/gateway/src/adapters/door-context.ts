@@ -1,5 +1,6 @@
 import type { Clock } from '@spillway/lifecycle/clock';
 import type { RequestIds } from '@spillway/lifecycle/ids';
+import type { Admission } from '../core/admission/admission.ts';
 import type { KeyRing } from '../core/identity.ts';
 import type { Pipeline } from '../core/pipeline.ts';
 import type { RequestObserver } from '../telemetry.ts';
@@ -11,6 +12,7 @@ export type DoorContext = {
   ids: RequestIds;
   keys: KeyRing;
   pipeline: Pipeline;
+  admission: Pick<Admission, 'atDoor'>;
   catalogue: ModelCatalogue;
   observer: RequestObserver;
   maxBodyBytes: number;

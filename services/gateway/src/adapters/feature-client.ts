@@ -12,7 +12,7 @@ import { isErrorCode } from '@spillway/errors/catalogue';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Clock } from '@spillway/lifecycle/clock';
 import { LookupBatch } from '../core/lookup-batch.ts';
-import type { PipelinePorts } from '../core/pipeline.ts';
+import type { PipelinePorts } from '../core/pipeline-ports.ts';
 import { type MeshPeers, meshPeers } from './mesh-peers.ts';
 
 export type FeatureClient = {
@@ -29,8 +29,16 @@ const errorOf = (rows: FeatureRows): SpillwayError =>
  * Fetches of one turn travel in one message. Reading is idempotent: what a lost stream left unanswered is asked again on
  * the next one, and what finds no feature-service waits for its return, within the request's own deadline.
  */
-export function featureClient({ bus, clock }: { bus: Bus; clock: Clock }): FeatureClient {
-  const lookups = new LookupBatch<FeatureFetch, FeatureRows>();
+export function featureClient({
+  bus,
+  clock,
+  maxInFlight,
+}: {
+  bus: Bus;
+  clock: Clock;
+  maxInFlight: number;
+}): FeatureClient {
+  const lookups = new LookupBatch<FeatureFetch, FeatureRows>(clock, maxInFlight);
   const send = (fetches: FeatureFetch[]): void => {
     if (fetches.length > 0) peers.send({ fetches });
   };
@@ -45,7 +53,7 @@ export function featureClient({ bus, clock }: { bus: Bus; clock: Clock }): Featu
     onUp: () => send(lookups.unanswered()),
     onDown: () => send(lookups.unanswered()),
   });
-  const sweep = setInterval(() => lookups.expire(clock.now()), SWEEP_MS);
+  const sweep = setInterval(() => lookups.expire(), SWEEP_MS);
   return {
     fetch: ({ views, entities, budgetMs, traceparent }, fetched) => {
       const ask = (id: number): FeatureFetch => ({ id, views, entities, budgetMs, traceparent });

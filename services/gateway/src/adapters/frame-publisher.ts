@@ -23,8 +23,10 @@ export function framePublisher(options: {
   clock: Clock;
   replyTo: string;
   fail: (seq: number, error: SpillwayError) => void;
+  /** The stream has no room for this model and class. */
+  full: (frame: Outgoing) => void;
 }): FramePublisher {
-  const { bus, clock, replyTo, fail } = options;
+  const { bus, clock, replyTo, fail, full } = options;
   const traceEnqueue = (frame: Outgoing, startMs: number, error?: SpillwayError) => {
     for (const { traceparent } of frame.items) {
       if (traceparent === '') continue;
@@ -57,11 +59,23 @@ export function framePublisher(options: {
         .then(
           () => traceEnqueue(frame, sentMs),
           (thrown: unknown) => {
-            const error = SpillwayError.from(thrown);
+            const error = refusedBy(thrown);
+            if (error.reason === 'queue_bound') full(frame);
             traceEnqueue(frame, sentMs, error);
             for (const { seq } of frame.items) fail(seq, error);
           },
         );
     },
   };
+}
+
+/** A subject that holds its most frames is a full queue here, not a first writer who won. */
+function refusedBy(thrown: unknown): SpillwayError {
+  const error = SpillwayError.from(thrown);
+  if (error.code !== 'CONFLICT') return error;
+  return SpillwayError.refusal('OVERLOADED', 'the queue of this model and class is at its bound', {
+    reason: 'queue_bound',
+    retryAfterMs: 1_000,
+    autoRetry: false,
+  });
 }

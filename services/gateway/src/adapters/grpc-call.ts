@@ -1,8 +1,11 @@
+import { classRank } from '@spillway/contracts/classes';
 import type { Codec } from '@spillway/contracts/codec';
 import { HEADERS } from '@spillway/contracts/headers';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { CallFacts } from '@spillway/rpc/call-facts';
+import { readAccept } from '../core/accept.ts';
 import type { GrpcInferCall } from '../core/oip-grpc-request.ts';
+import { refusalOf } from '../core/refusal.ts';
 import type { Identity, InferRequest } from '../core/request.ts';
 import { lowerByPriority, type RequestMetadata, readMetadata, smallerBudget } from '../core/request-metadata.ts';
 import type { Ending } from '../telemetry.ts';
@@ -24,6 +27,12 @@ export type Caller = { identity: Identity; metadata: RequestMetadata };
 export function callerOf(context: DoorContext, facts: CallFacts): Caller {
   const identity = context.keys.identify(facts.header('authorization'));
   return { identity, metadata: readMetadata(facts.header, identity.trafficClass) };
+}
+
+/** What can be refused before a message is read: a limit, the gateway's own guard, a quota, a brake. @throws SpillwayError. */
+export function passDoor({ admission, clock }: DoorContext, { identity, metadata }: Caller): void {
+  const refusal = admission.atDoor(classRank(metadata.trafficClass), identity.keyId, clock.now());
+  if (refusal !== undefined) throw refusalOf(refusal);
 }
 
 /**
@@ -57,7 +66,9 @@ export function requestOf(
   return {
     id: ending.requestId,
     tenant: identity.tenant,
+    keyId: identity.keyId,
     trafficClass: lowerByPriority(metadata.trafficClass, call.priority),
+    accept: call.accept === undefined ? metadata.accept : readAccept(call.accept, 'parameters.spillway_accept'),
     model: call.model,
     version: call.version,
     inputs: call.inputs,

@@ -4,10 +4,21 @@ import type { GrpcService } from '@spillway/rpc/method';
 import { serveUnary, type UnaryCall } from '@spillway/rpc/unary';
 import { writeInferAnswer } from '../core/oip-grpc-answer.ts';
 import { emptyCall, readInferMessage } from '../core/oip-grpc-request.ts';
+import { rungOf } from '../core/receipt.ts';
 import { putReceipt } from '../core/receipt-fields.ts';
 import type { Answer, InferRequest } from '../core/request.ts';
 import type { DoorContext } from './door-context.ts';
-import { asBuffer, BYTES, beginRequest, callerOf, parentOf, requestOf, SERVICE, usableMs } from './grpc-call.ts';
+import {
+  asBuffer,
+  BYTES,
+  beginRequest,
+  callerOf,
+  parentOf,
+  passDoor,
+  requestOf,
+  SERVICE,
+  usableMs,
+} from './grpc-call.ts';
 
 /** `ModelInfer`: one request, one answer, the receipt in the trailers. */
 export const serveInfer = (context: DoorContext): GrpcService =>
@@ -27,6 +38,8 @@ function infer(context: DoorContext, message: Buffer, call: UnaryCall): Promise<
       ending.error = SpillwayError.from(thrown);
       observer.end(ending);
       call.setTrailer(HEADERS.requestId, ending.requestId);
+      call.setTrailer(HEADERS.rung, rungOf(ending.error));
+      if (ending.request !== undefined) call.setTrailer(HEADERS.trafficClass, ending.request.trafficClass);
       reject(ending.error);
     };
     const answered = (request: InferRequest, answer: Answer) => {
@@ -41,6 +54,7 @@ function infer(context: DoorContext, message: Buffer, call: UnaryCall): Promise<
     try {
       const caller = callerOf(context, call);
       ending.requestId = caller.metadata.requestId ?? ending.requestId;
+      passDoor(context, caller);
       readInferMessage(message, asked);
       const leftMs = call.remainingMs === undefined ? undefined : usableMs(call.remainingMs);
       const request = requestOf(caller, asked, ending, leftMs);

@@ -6,7 +6,7 @@ import { OrderedAnswers } from '../core/ordered-answers.ts';
 import type { Answer, Settle } from '../core/request.ts';
 import type { Ending } from '../telemetry.ts';
 import type { DoorContext } from './door-context.ts';
-import { asBuffer, beginRequest, type Caller, parentOf, requestOf, usableMs } from './grpc-call.ts';
+import { asBuffer, beginRequest, type Caller, parentOf, passDoor, requestOf, usableMs } from './grpc-call.ts';
 
 /** Read ahead of its answers on one stream; beyond either the client is not read. */
 const MAX_IN_FLIGHT = 1_024;
@@ -101,6 +101,7 @@ export class StreamCall {
     this.#bytes += message.length;
     this.#regulate();
     try {
+      passDoor(this.#context, this.#caller);
       readInferMessage(message, entry.asked);
       const leftMs = this.#deadlineMs === undefined ? undefined : Math.max(0, this.#deadlineMs - ending.startMs);
       const request = requestOf(this.#caller, entry.asked, ending, leftMs);
@@ -128,7 +129,7 @@ export class StreamCall {
 
   #failed(entry: InFlight, error: SpillwayError): void {
     entry.ending.error = error;
-    entry.answer = writeStreamFailure(error, entry.asked.clientId);
+    entry.answer = writeStreamFailure(error, entry.asked.clientId, entry.ending);
   }
 
   /** Sends what is first in order and known, as far as the client reads. */

@@ -1,14 +1,21 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { isName } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toOip } from '@spillway/errors/to-oip';
+import type { Clock } from '@spillway/lifecycle/clock';
 import Fastify, { type FastifyInstance } from 'fastify';
+import type { Effects } from '../core/admission/types.ts';
 import type { DoorContext } from './door-context.ts';
 import { InferRoute, matchInfer, nameFromUrl } from './http-infer.ts';
 import { modelMetadata, repositoryIndex, serverMetadata } from './oip-metadata.ts';
 
-export type HttpDoorOptions = { host: string; port: number; maxRequestsPerSocket: number };
+export type HttpDoorOptions = {
+  host: string;
+  port: number;
+  maxRequestsPerSocket: number;
+  effects: Pick<Effects, 'connectionsLimited'>;
+};
 export type HttpDoor = {
   port: number;
   drain(timeoutMs: number): Promise<void>;
@@ -43,6 +50,7 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
         else if (req.method === 'POST') infer.handle(req, res, route);
         else refuseMethod(req, res);
       });
+      limitConnections(server, context.clock, options.effects);
       server.maxHeadersCount = MAX_HEADERS;
       server.maxRequestsPerSocket = options.maxRequestsPerSocket;
       return server;
@@ -66,6 +74,22 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
       await close();
     },
   };
+}
+
+/** New connections a second while the mesh is deep in brown-out: each costs as much as several refusals. */
+const CONNECTIONS_PER_SECOND = 50;
+
+function limitConnections(server: Server, clock: Clock, effects: Pick<Effects, 'connectionsLimited'>): void {
+  let tokens = CONNECTIONS_PER_SECOND;
+  let filledAtMs = clock.now();
+  server.on('connection', (socket: Socket) => {
+    if (!effects.connectionsLimited) return;
+    const nowMs = clock.now();
+    tokens = Math.min(CONNECTIONS_PER_SECOND, tokens + ((nowMs - filledAtMs) / 1_000) * CONNECTIONS_PER_SECOND);
+    filledAtMs = nowMs;
+    if (tokens >= 1) tokens -= 1;
+    else socket.destroy();
+  });
 }
 
 function refuseMethod(req: IncomingMessage, res: ServerResponse): void {

@@ -1,10 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { classRank } from '@spillway/contracts/classes';
 import { HEADERS } from '@spillway/contracts/headers';
 import { isName } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toOip } from '@spillway/errors/to-oip';
 import { type AskedOutputs, readInferCall, writeInferAnswer } from '../core/oip-infer.ts';
+import { rungOf } from '../core/receipt.ts';
 import { putReceipt } from '../core/receipt-fields.ts';
+import { refusalOf } from '../core/refusal.ts';
 import type { Answer, InferRequest, Receipt } from '../core/request.ts';
 import { lowerByPriority, readHeaderLength, readMetadata, smallerBudget } from '../core/request-metadata.ts';
 import type { DoorContext } from './door-context.ts';
@@ -60,6 +63,8 @@ export class InferRoute {
       if (metadata.requestId !== undefined) call.requestId = metadata.requestId;
       const model = nameFromUrl(route.model, 'model');
       const version = route.version === '' ? '' : nameFromUrl(route.version, 'version');
+      const refusal = this.#context.admission.atDoor(classRank(metadata.trafficClass), identity.keyId, call.startMs);
+      if (refusal !== undefined) throw refusalOf(refusal);
       const headerLength = readHeaderLength(req.headers[HEADERS.inferenceHeaderLength] as string | undefined);
       readBody(req, this.#context.maxBodyBytes, (body) => {
         if (body instanceof SpillwayError) {
@@ -71,6 +76,8 @@ export class InferRoute {
           const request: InferRequest = {
             id: call.requestId,
             tenant: identity.tenant,
+            keyId: identity.keyId,
+            accept: infer.accept ?? metadata.accept,
             trafficClass: lowerByPriority(metadata.trafficClass, infer.priority),
             model,
             version,
@@ -145,16 +152,15 @@ export class InferRoute {
     this.#context.observer.end({ door: 'http', ...call, error });
     if (res.headersSent || res.destroyed) return;
     const { status, body, headers } = toOip(error);
-    res.setHeader(HEADERS.requestId, call.requestId);
-    if (call.traceparent !== '') res.setHeader(HEADERS.traceId, call.traceparent.slice(3, 35));
-    if (error.code === 'UNAUTHENTICATED') res.setHeader('www-authenticate', 'Bearer');
-    if (error.code === 'UNSUPPORTED_MEDIA') res.setHeader('accept-encoding', 'identity');
     const text = JSON.stringify(body);
-    res.writeHead(status, {
-      ...headers,
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(text),
-    });
+    const pairs = [HEADERS.requestId, call.requestId, HEADERS.rung, rungOf(error)];
+    if (call.request !== undefined) pairs.push(HEADERS.trafficClass, call.request.trafficClass);
+    if (call.traceparent !== '') pairs.push(HEADERS.traceId, call.traceparent.slice(3, 35));
+    if (error.code === 'UNAUTHENTICATED') pairs.push('www-authenticate', 'Bearer');
+    if (error.code === 'UNSUPPORTED_MEDIA') pairs.push('accept-encoding', 'identity');
+    for (const name in headers) pairs.push(name, headers[name] as string);
+    pairs.push('content-type', 'application/json', 'content-length', String(Buffer.byteLength(text)));
+    res.writeHead(status, pairs);
     res.end(text);
     if (!req.complete) closeUnlessComplete(req);
   }

@@ -13,6 +13,8 @@ export type ModelCatalogue = {
   list(): ModelRecord[];
   /** A live worker has this version loaded and warm; without a version: any. */
   isReady(model: string, version?: string): boolean;
+  /** Called for every model that is known, then for each that changes; undefined: gone. */
+  onChange(listener: (model: string, record: ModelRecord | undefined) => void): void;
   /** Reads one record from the bucket itself: the watch may be behind it. @throws SpillwayError `UNAVAILABLE`. */
   refresh(model: string): Promise<void>;
   stop(): void;
@@ -27,9 +29,12 @@ const serves = (lease: Lease, model: string, version: string | undefined): boole
 export function watchModels(bus: Bus, clock: Clock): ModelCatalogue {
   const records = new Map<string, ModelRecord>();
   const bucket = openBucket<ModelRecord>(bus, MODELS);
+  const listeners: ((model: string, record: ModelRecord | undefined) => void)[] = [];
   const keep = (name: string, record: ModelRecord | undefined) => {
-    if (record === undefined || !isName(name)) records.delete(name);
+    if (!isName(name)) return;
+    if (record === undefined) records.delete(name);
     else records.set(name, record);
+    for (const listener of listeners) listener(name, record);
   };
   const watch = bucket.watch(keep);
   const workers = watchLeases(bus, 'gpu-worker', clock);
@@ -37,6 +42,10 @@ export function watchModels(bus: Bus, clock: Clock): ModelCatalogue {
     loaded: watch.loaded,
     get: (model) => records.get(model),
     list: () => [...records.values()].sort((a, b) => (a.model < b.model ? -1 : 1)),
+    onChange: (listener) => {
+      listeners.push(listener);
+      for (const [name, record] of records) listener(name, record);
+    },
     refresh: async (model) => keep(model, await bucket.get(model)),
     isReady: (model, version) => records.has(model) && workers.list().some((lease) => serves(lease, model, version)),
     stop: () => {

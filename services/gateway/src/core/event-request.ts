@@ -94,7 +94,9 @@ export function readEvent(event: EventMessage, call: EventCall, rules: EventRule
   const request: InferRequest = {
     id: call.requestId,
     tenant: target.tenant,
+    keyId: '',
     trafficClass: lowerByPriority(metadata.trafficClass, infer.priority),
+    accept: metadata.accept,
     model: target.model,
     version,
     inputs: infer.inputs,

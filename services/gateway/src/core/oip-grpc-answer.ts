@@ -1,7 +1,9 @@
 import type { TrafficClass } from '@spillway/contracts/classes';
+import { HEADERS } from '@spillway/contracts/headers';
 import type { SpillwayError } from '@spillway/errors/spillway-error';
 import { toGrpc } from '@spillway/errors/to-grpc';
 import { selectOutputs } from './oip-infer.ts';
+import { rungOf } from './receipt.ts';
 import { putReceipt } from './receipt-fields.ts';
 import type { Answer, TensorValue } from './request.ts';
 import { WireWriter } from './wire-writer.ts';
@@ -44,12 +46,22 @@ export function writeStreamAnswer(
   return writer.finish();
 }
 
-/** A serialized ModelStreamInferResponse of a failed request: the text, and the client's id. */
-export function writeStreamFailure(error: SpillwayError, clientId: string): Buffer {
+/**
+ * A serialized ModelStreamInferResponse of a failed request: the text, the client's id, and what a status of its own would have
+ * said (code, reason, hint) as parameters.
+ */
+export function writeStreamFailure(error: SpillwayError, clientId: string, of: { requestId: string }): Buffer {
+  const status = toGrpc(error);
   writer.reset();
-  writer.string(1, toGrpc(error).message);
+  writer.string(1, status.message);
   const response = writer.begin(2);
   if (clientId !== '') writer.string(3, clientId);
+  writer.encoded(FINAL);
+  receiptParameter(HEADERS.requestId, of.requestId);
+  receiptParameter(HEADERS.rung, rungOf(error));
+  receiptParameter(HEADERS.error, error.code);
+  if (status.reason !== undefined) receiptParameter(HEADERS.reason, status.reason);
+  if (status.retryAfterMs !== undefined) receiptParameter(HEADERS.retryAfterMs, String(status.retryAfterMs));
   writer.end(response);
   return writer.finish();
 }

@@ -49,4 +49,13 @@ export function wholeNumber({ key, arm, value }: Parameter): number {
   );
 }
 
+/** @throws SpillwayError `INVALID_REQUEST` unless it is a string. */
+export function text({ key, arm, value }: Parameter): string {
+  if (arm === STRING && typeof value === 'string') return value;
+  throw new SpillwayError(
+    'INVALID_REQUEST',
+    `parameters.${key}: expected text in string_param, got ${ARMS[arm] ?? 'none'}`,
+  );
+}
+
 const ARMS = ['none', 'bool_param', 'int64_param', 'string_param', 'double_param', 'uint64_param'];

@@ -1,7 +1,7 @@
 import type { DataTypeName } from '@spillway/contracts/tensor';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { dataFromContents } from './oip-grpc-contents.ts';
-import { readParameter, wholeNumber } from './oip-grpc-parameters.ts';
+import { readParameter, text, wholeNumber } from './oip-grpc-parameters.ts';
 import { datatypeFromJson } from './oip-json.ts';
 import type { TensorValue } from './request.ts';
 import { broken, LENGTH, VARINT, WireReader } from './wire-reader.ts';
@@ -19,6 +19,8 @@ export type GrpcInferCall = {
   timeoutUs: number | undefined;
   /** 0: none. */
   priority: number;
+  /** List of rungs; undefined: nothing said. */
+  accept: string | undefined;
 };
 
 export const emptyCall = (): GrpcInferCall => ({
@@ -29,6 +31,7 @@ export const emptyCall = (): GrpcInferCall => ({
   outputs: [],
   timeoutUs: undefined,
   priority: 0,
+  accept: undefined,
 });
 
 type Input = { name: string; datatype: DataTypeName; shape: number[]; contents: Buffer | undefined };
@@ -160,6 +163,9 @@ function applyParameter(entry: WireReader, call: GrpcInferCall): void {
       break;
     case 'timeout':
       call.timeoutUs = wholeNumber(parameter) || undefined; // 0: none, as at Triton
+      break;
+    case 'spillway_accept':
+      call.accept = text(parameter);
       break;
     case 'sequence_id':
     case 'sequence_start':

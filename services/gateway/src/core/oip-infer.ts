@@ -1,5 +1,6 @@
 import { DATA_TYPES, elementCount } from '@spillway/contracts/tensor';
 import { SpillwayError } from '@spillway/errors/spillway-error';
+import { type AcceptedRungs, readAccept } from './accept.ts';
 import { datatypeFromJson, shapeFromJson, tensorDataToJson, tensorFromJson } from './oip-json.ts';
 import type { Answer, TensorValue } from './request.ts';
 
@@ -19,6 +20,8 @@ export type InferCall = {
   asked: AskedOutputs;
   timeoutUs: number | undefined;
   priority: number;
+  /** Rungs that the caller takes; undefined: the body says nothing. */
+  accept: AcceptedRungs | undefined;
 };
 
 type Json = Record<string, unknown>;
@@ -154,6 +157,10 @@ export function readInferCall(body: Buffer, headerLength: number | undefined): I
   );
   const timeout = parameters['timeout'];
   const priority = parameters['priority'];
+  const accept = parameters['spillway_accept'];
+  if (accept !== undefined && accept !== null && typeof accept !== 'string') {
+    throw bad('parameters.spillway_accept: expected a text such as "wait,degraded"');
+  }
   return {
     clientId,
     inputs,
@@ -161,6 +168,7 @@ export function readInferCall(body: Buffer, headerLength: number | undefined): I
     timeoutUs:
       timeout === undefined || timeout === null ? undefined : integer(timeout, 'parameters.timeout') || undefined, // 0: none
     priority: priority === undefined || priority === null ? 0 : integer(priority, 'parameters.priority'),
+    accept: typeof accept === 'string' ? readAccept(accept, 'parameters.spillway_accept') : undefined,
   };
 }
 

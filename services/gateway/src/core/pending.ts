@@ -81,6 +81,12 @@ export class Pending<T extends Waiting> {
     return this.#remove(() => true);
   }
 
+  /** What waits and `matches`, in no order. Looks at every slot. */
+  list(matches: (waiting: T) => boolean): T[] {
+    if (this.#size === 0) return [];
+    return this.#slots.filter((waiting): waiting is T => waiting !== undefined && matches(waiting));
+  }
+
   #remove(matches: (waiting: T) => boolean): T[] {
     const removed: T[] = [];
     if (this.#size === 0) return removed;

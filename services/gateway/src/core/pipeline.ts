@@ -1,70 +1,30 @@
-import type { ModelRecord } from '@spillway/contracts/buckets';
-import type { ReplyFrame, Route, ViewRows, WorkItem } from '@spillway/contracts/messages';
-import { elementCount, unpackBytes } from '@spillway/contracts/tensor';
+import { CLASSES, classRank } from '@spillway/contracts/classes';
+import type { ReplyFrame, Route, WorkItem } from '@spillway/contracts/messages';
 import { isErrorCode } from '@spillway/errors/catalogue';
 import { SpillwayError } from '@spillway/errors/spillway-error';
-import type { Clock } from '@spillway/lifecycle/clock';
-import { cacheKey } from './cache-key.ts';
+import { Candidates } from './candidates.ts';
+import { type Entry, expired, type Handover, markDegraded, newEntry } from './entry.ts';
+import { type FeatureSpec, featureWant, HURRIED_FEATURES_MS, joinFeatures, keyOf } from './look-ups.ts';
 import { Pending } from './pending.ts';
+import type { PipelineLimits, PipelinePorts } from './pipeline-ports.ts';
 import { answerOf, emptyReceipt } from './receipt.ts';
-import type { CacheOutcome, InferRequest, Settle, TensorValue } from './request.ts';
+import { refusalOf } from './refusal.ts';
+import type { InferRequest, Settle } from './request.ts';
+import { Resubmissions } from './resubmissions.ts';
 import { decodeTensors, encodeTensors } from './tensor-codec.ts';
 import { type Outgoing, TurnBuffer } from './turn-buffer.ts';
-import { costOf, resolveVersion, shapesKey, validateInputs } from './validate.ts';
+import { shapesKey } from './validate.ts';
 
-/** What the pipeline needs from outside. Callbacks come exactly once, or never if the other side is lost: the deadline holds. */
-export type PipelinePorts = {
-  clock: Clock;
-  model(name: string): ModelRecord | undefined;
-  /** `undefined`: a miss. */
-  cacheGet(key: Uint8Array, traceparent: string, found: (value: Uint8Array | undefined) => void): void;
-  cachePut(key: Uint8Array, value: Uint8Array, ttlMs: number): void;
-  fetchFeatures(
-    want: { views: string[]; entities: string[]; budgetMs: number; traceparent: string },
-    fetched: (rows: ViewRows[] | SpillwayError) => void,
-  ): void;
-  /** The buffer has become non-empty: call `flush()` at the end of this turn. */
-  flushSoon(): void;
-  /** The caller of a request that was sent has left. */
-  cancelled(seq: number): void;
-};
+export type { Entry, Handover, Prepared } from './entry.ts';
 
-export type PipelineLimits = { maxInFlight: number; maxFrameBytes: number };
-
-/** A request that is ready to be sent, for a door that sends it itself. `item.route` is 0: it stands alone. */
-export type Prepared = { item: WorkItem; route: Route; model: ModelRecord };
-/** Exactly one of the two is called, once. */
-export type Handover = { ready(prepared: Prepared): void; failed(error: SpillwayError): void };
-
-/** One request between admission and answer. */
-export type Entry = {
-  readonly seq: number;
-  readonly deadlineMs: number;
-  readonly request: InferRequest;
-  readonly model: ModelRecord;
-  readonly version: string;
-  readonly rows: number;
-  settle: Settle;
-  inputs: TensorValue[];
-  cacheKey: Uint8Array | undefined;
-  cache: CacheOutcome;
-  degraded: string;
-  /** Look-ups that must come back before the request can be sent. */
-  waitingFor: number;
-  sentAtMs: number;
-  /** Set: it is handed over instead of sent, and not answered from here. */
-  ready: Handover['ready'] | undefined;
-};
-
-const PRESENT = 0;
-const STALE = 2;
-
-/** The path of a request behind every door: validate → cache and features → frame → answer. No I/O of its own. */
+/** The path of a request behind every door: validate → cache → admission → features → frame → answer. No I/O of its own. */
 export class Pipeline {
   readonly #ports: PipelinePorts;
   readonly #limits: PipelineLimits;
   readonly #buffer: TurnBuffer;
   readonly #pending: Pending<Entry>;
+  readonly #candidates = new Candidates();
+  readonly #again: Resubmissions;
   #refusing: SpillwayError | undefined;
 
   constructor(ports: PipelinePorts, limits: PipelineLimits) {
@@ -72,6 +32,7 @@ export class Pipeline {
     this.#limits = limits;
     this.#buffer = new TurnBuffer({ maxFrameBytes: limits.maxFrameBytes });
     this.#pending = new Pending(ports.clock, limits.maxInFlight);
+    this.#again = new Resubmissions(ports.admission);
   }
 
   get inFlight(): number {
@@ -89,11 +50,10 @@ export class Pipeline {
    */
   submit(request: InferRequest, settle: Settle): () => void {
     try {
-      const entry = this.#admit(request, settle);
-      this.#pending.add(entry);
+      const entry = this.#accept(request, settle);
       this.#prepare(entry);
       return () => {
-        if (this.#pending.take(entry.seq) !== undefined && entry.sentAtMs > 0) this.#ports.cancelled(entry.seq);
+        if (this.#take(entry.seq) !== undefined && entry.sentAtMs > 0) this.#ports.cancelled(entry.seq);
       };
     } catch (thrown) {
       settle.failed(SpillwayError.from(thrown));
@@ -103,107 +63,120 @@ export class Pipeline {
 
   /**
    * Takes a request only as far as the frame: validated, its features joined, counted in flight until then. Afterwards nothing
-   * is pending here: the work of a job is not answered through this gateway. The result cache has no part in it.
+   * is pending here: the work of a job is not answered through this gateway. Neither the result cache nor admission have a part
+   * in it: jobs are delayed, never shed.
    */
   prepare(request: InferRequest, handover: Handover): void {
     const answered = () => {
       throw new Error('bug: a request that was only prepared has been answered');
     };
     try {
-      const entry = this.#admit(request, { answered, failed: handover.failed });
+      const entry = this.#accept(request, { answered, failed: handover.failed });
       entry.ready = handover.ready;
-      this.#pending.add(entry);
-      this.#prepare(entry);
+      this.#join(entry);
     } catch (thrown) {
       handover.failed(SpillwayError.from(thrown));
     }
   }
 
   /** @throws SpillwayError for everything that can be said at once. */
-  #admit(request: InferRequest, settle: Settle): Entry {
+  #accept(request: InferRequest, settle: Settle): Entry {
     if (this.#refusing) throw this.#refusing;
     const model = this.#ports.model(request.model);
     if (model === undefined) throw new SpillwayError('MODEL_NOT_FOUND', 'no such model is served here');
-    const version = resolveVersion(model, request.version);
-    const rows = validateInputs(request, model);
-    const budgetMs = Math.min(request.budgetMs ?? model.defaultDeadlineMs, model.maxDeadlineMs);
-    const deadlineMs = request.receivedAtMs + budgetMs;
-    if (deadlineMs <= this.#ports.clock.now()) throw expired(budgetMs);
+    const entry = newEntry(request, settle, { model, seq: this.#pending.nextSeq() });
+    if (entry.deadlineMs <= this.#ports.clock.now()) throw expired(entry);
     if (this.#pending.size >= this.#limits.maxInFlight) {
-      throw new SpillwayError('OVERLOADED', `the gateway already holds ${this.#limits.maxInFlight} requests`, {
+      throw SpillwayError.refusal('OVERLOADED', `the gateway already holds ${this.#limits.maxInFlight} requests`, {
         reason: 'in_flight',
         retryAfterMs: 1_000,
       });
     }
-    return {
-      seq: this.#pending.nextSeq(),
-      deadlineMs,
-      request,
-      model,
-      version,
-      rows,
-      settle,
-      inputs: request.inputs,
-      cacheKey: undefined,
-      cache: 'bypass',
-      degraded: '',
-      waitingFor: 0,
-      sentAtMs: 0,
-      ready: undefined,
-    };
+    this.#pending.add(entry);
+    return entry;
   }
 
-  /** Cache and features run side by side; neither needs the other. */
+  /**
+   * A hit is answered whatever the load is, so the cache is asked first. While nothing is congested the features are fetched at
+   * the same time; in a flood they are fetched for what is admitted only.
+   */
   #prepare(entry: Entry): void {
     const { request, model } = entry;
-    const cacheable = model.responseCache !== undefined && entry.ready === undefined;
-    const useCache = cacheable && !(request.noCache && request.noStore);
-    if (!useCache && model.features === undefined) {
+    const useCache = model.responseCache !== undefined && !(request.noCache && request.noStore);
+    if (!useCache) {
+      this.#decide(entry);
+      return;
+    }
+    entry.cacheKey = keyOf(entry);
+    if (request.noCache) {
+      this.#decide(entry);
+      return;
+    }
+    const atOnce =
+      model.features !== undefined && !this.#ports.admission.congested(request.model, classRank(request.trafficClass));
+    if (atOnce) entry.waitingFor = 1;
+    const { traceparent, trafficClass } = request;
+    const { effects } = this.#ports.admission;
+    const allowStale = effects.staleAllowed && request.accept.degraded;
+    this.#ports.cacheGet({ key: entry.cacheKey, traceparent, trafficClass, allowStale }, (found) => {
+      if (!this.#pending.has(entry.seq)) return;
+      if (found === undefined) {
+        entry.cache = 'miss';
+        this.#decide(entry, atOnce);
+        return;
+      }
+      this.#pending.take(entry.seq);
+      entry.cache = found.stale ? 'stale' : 'hit';
+      if (found.stale) markDegraded(entry, 'stale');
+      const outputs = decodeTensors(found.value);
+      entry.settle.answered({ model: model.model, outputs, receipt: emptyReceipt(entry) });
+    });
+    if (atOnce) this.#fetch(entry, model.features as FeatureSpec);
+  }
+
+  /** Which rung of the ladder. `joining`: its features are on their way already. */
+  #decide(entry: Entry, joining = false): void {
+    const { admission, clock } = this.#ports;
+    const nowMs = clock.now();
+    const decision = admission.decide(this.#candidates.of(entry, nowMs), nowMs);
+    if (decision.rung === 'refused' || decision.rung === 'ticket') {
+      this.fail(entry.seq, refusalOf(decision));
+      return;
+    }
+    const rank = classRank(entry.request.trafficClass);
+    if (decision.rank > rank) entry.request.trafficClass = CLASSES[decision.rank] ?? entry.request.trafficClass;
+    if (decision.variant !== '') {
+      entry.variant = decision.variant;
+      markDegraded(entry, 'variant');
+    }
+    entry.admitted = true;
+    entry.costIms = decision.costIms;
+    entry.predictedFinishMs = decision.predictedFinishMs;
+    if (joining) this.#oneIsBack(entry);
+    else this.#join(entry);
+  }
+
+  #join(entry: Entry): void {
+    const { features } = entry.model;
+    if (features === undefined) {
       this.#enqueue(entry);
       return;
     }
-    entry.waitingFor = 1; // held until both look-ups are under way
-    if (useCache) this.#lookUp(entry);
-    if (model.features !== undefined) this.#join(entry, model.features);
-    this.#oneIsBack(entry);
+    this.#fetch(entry, features);
   }
 
-  #lookUp(entry: Entry): void {
-    const { tenant, model, inputs, noCache, traceparent } = entry.request;
-    entry.cacheKey = cacheKey({ tenant, model, version: entry.version, variant: '', inputs });
-    if (noCache) return;
+  #fetch(entry: Entry, features: FeatureSpec): void {
+    const { admission, clock, fetchFeatures } = this.#ports;
+    let budgetMs = entry.deadlineMs - clock.now();
+    if (admission.effects.hurryFeatures && entry.request.trafficClass !== 'vip') {
+      budgetMs = Math.min(budgetMs, HURRIED_FEATURES_MS);
+    }
+    const want = featureWant(entry, features, budgetMs);
     entry.waitingFor += 1;
-    this.#ports.cacheGet(entry.cacheKey, traceparent, (value) => {
-      if (value === undefined) {
-        entry.cache = 'miss';
-        this.#oneIsBack(entry);
-        return;
-      }
-      if (this.#pending.take(entry.seq) === undefined) return;
-      entry.cache = 'hit';
-      const outputs = decodeTensors(value);
-      entry.settle.answered({ model: entry.model.model, outputs, receipt: emptyReceipt(entry) });
-    });
-  }
-
-  #join(entry: Entry, features: NonNullable<ModelRecord['features']>): void {
-    const ids = entry.inputs.find((input) => input.name === features.entity) as TensorValue;
-    const entities = unpackBytes(ids.data, elementCount(ids.shape), ids.name).map((id) => Buffer.from(id).toString());
-    const budgetMs = entry.deadlineMs - this.#ports.clock.now();
-    const views = features.tensors.map(({ view }) => view);
-    entry.waitingFor += 1;
-    this.#ports.fetchFeatures({ views, entities, budgetMs, traceparent: entry.request.traceparent }, (rows) => {
-      if (rows instanceof SpillwayError) {
-        this.fail(entry.seq, rows);
-        return;
-      }
-      const joined = rows.map((view, i): TensorValue => {
-        if (view.status.some((status) => status !== PRESENT && status !== STALE)) entry.degraded = 'features';
-        const name = (features.tensors[i] as { input: string }).input;
-        return { name, datatype: 'FP32', shape: [entities.length, view.fields], data: view.values };
-      });
-      entry.inputs = [...entry.inputs.filter((input) => input.name !== features.entity), ...joined];
-      this.#oneIsBack(entry);
+    fetchFeatures(want, (rows) => {
+      const error = joinFeatures(entry, features, want.entities.length, rows);
+      if (error === undefined) this.#oneIsBack(entry);
+      else this.fail(entry.seq, error);
     });
   }
 
@@ -221,19 +194,26 @@ export class Pipeline {
       requestId: request.id,
       budgetMs: Math.max(0, entry.deadlineMs - entry.sentAtMs),
       rows,
-      cost: costOf(model, request.inputs, rows),
+      cost: entry.cost,
       route: 0,
       traceparent: request.traceparent,
       tensors: encodeTensors(inputs),
       tenant: request.tenant,
     };
-    const route = { version: entry.version, variant: '', shapes: shapesKey(inputs, batches) };
+    const route: Route = { version: entry.version, variant: entry.variant, shapes: shapesKey(inputs, batches) };
     if (entry.ready !== undefined) {
       this.#pending.take(entry.seq);
       entry.ready({ item, route, model });
       return;
     }
-    if (this.#buffer.empty) this.#ports.flushSoon();
+    this.#send(entry, item, route);
+    this.#again.watch(entry, item, route);
+  }
+
+  #send({ model, request, costIms }: Entry, item: WorkItem, route: Route): void {
+    const { admission, clock, flushSoon } = this.#ports;
+    admission.published(model.model, classRank(request.trafficClass), costIms, clock.now());
+    if (this.#buffer.empty) flushSoon();
     this.#buffer.add(model.model, request.trafficClass, route, item, Math.max(1, model.maxBatchSize));
   }
 
@@ -244,11 +224,22 @@ export class Pipeline {
 
   /** Ends a request with an error, unless it has ended. */
   fail(seq: number, error: SpillwayError): void {
-    this.#pending.take(seq)?.settle.failed(error);
+    this.#take(seq)?.settle.failed(error);
   }
 
   failAll(error: SpillwayError): void {
-    for (const entry of this.#pending.takeAll()) entry.settle.failed(error);
+    for (const entry of this.#pending.takeAll()) this.#ended(entry).settle.failed(error);
+  }
+
+  /** Whoever takes a request out answers it. */
+  #take(seq: number): Entry | undefined {
+    const entry = this.#pending.take(seq);
+    return entry && this.#ended(entry);
+  }
+
+  #ended(entry: Entry): Entry {
+    if (entry.admitted) this.#ports.admission.ended(entry.request.model);
+    return entry;
   }
 
   /** Milliseconds until `expire()` has something to do. */
@@ -256,32 +247,34 @@ export class Pipeline {
     return this.#pending.dueInMs();
   }
 
-  /** Answers DEADLINE_EXCEEDED to what is due. @returns how many. */
+  /** Answers DEADLINE_EXCEEDED to what is due, and sends again what was probably lost. @returns how many were answered. */
   expire(): number {
+    const nowMs = this.#ports.clock.now();
+    for (const { entry, item, route } of this.#again.take(nowMs, ({ seq }) => this.#pending.has(seq))) {
+      entry.attempts += 1;
+      this.#send(entry, { ...item, budgetMs: entry.deadlineMs - nowMs }, route);
+    }
     const due = this.#pending.expired();
-    for (const entry of due) entry.settle.failed(expired(entry.deadlineMs - entry.request.receivedAtMs));
+    for (const entry of due) this.#ended(entry).settle.failed(expired(entry));
     return due.length;
   }
 
   /** A worker's answers. What is not pending any more was answered before: ignored. */
   onReply(frame: ReplyFrame): void {
     for (const item of frame.items) {
-      const entry = this.#pending.take(item.seq);
+      const entry = this.#take(item.seq);
       if (entry === undefined) continue;
+      this.#ports.admission.answered(entry.request.model);
       if (item.errorCode !== '') {
         const code = isErrorCode(item.errorCode) ? item.errorCode : 'INTERNAL';
         entry.settle.failed(new SpillwayError(code, item.errorMessage, { reason: item.errorReason || undefined }));
         continue;
       }
       if (entry.cacheKey !== undefined && !entry.request.noStore && entry.degraded === '') {
-        this.#ports.cachePut(entry.cacheKey, item.tensors, entry.model.responseCache?.ttlMs ?? 0);
+        const { ttlMs = 0, staleMs = 0 } = entry.model.responseCache ?? {};
+        this.#ports.cachePut({ key: entry.cacheKey, value: item.tensors, ttlMs, staleMs });
       }
       entry.settle.answered(answerOf(entry, frame, item.tensors, item.queueMs));
     }
   }
 }
-
-const expired = (budgetMs: number): SpillwayError =>
-  new SpillwayError('DEADLINE_EXCEEDED', `no answer within the deadline of ${Math.round(budgetMs)} ms`, {
-    reason: 'expired',
-  });

@@ -23,6 +23,7 @@ export function putReceipt(
     put(HEADERS.worker, receipt.worker);
   }
   if (receipt.variant !== '') put(HEADERS.variant, receipt.variant);
+  if (receipt.attempts > 1) put(HEADERS.attempts, String(receipt.attempts));
   if (receipt.degraded !== '') put(HEADERS.degraded, receipt.degraded);
   if (of.traceparent !== '') put(HEADERS.traceId, of.traceparent.slice(3, 35));
 }

@@ -1,12 +1,20 @@
 import type { ReplyFrame } from '@spillway/contracts/messages';
+import type { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Answer, CacheOutcome, Receipt } from './request.ts';
 import { decodeTensors } from './tensor-codec.ts';
 
 /** What the gateway itself knows about an answer. */
-export type Known = { model: { model: string }; version: string; cache: CacheOutcome; degraded: string };
+export type Known = {
+  model: { model: string };
+  version: string;
+  cache: CacheOutcome;
+  variant: string;
+  degraded: string;
+  attempts: number;
+};
 
 /** Of an answer that no worker gave. */
-export const emptyReceipt = ({ version, cache, degraded }: Omit<Known, 'model'>): Receipt => ({
+export const emptyReceipt = ({ version, cache, degraded }: Pick<Known, 'version' | 'cache' | 'degraded'>): Receipt => ({
   rung: 'run',
   cache,
   version,
@@ -17,6 +25,7 @@ export const emptyReceipt = ({ version, cache, degraded }: Omit<Known, 'model'>)
   batchRows: 0,
   closedBy: '',
   worker: '',
+  attempts: 1,
   degraded,
 });
 
@@ -26,6 +35,10 @@ export const ticket = (version: string): Receipt => ({
   rung: 'ticket',
 });
 
+/** Refused for lack of capacity, which may come back, or failed. */
+export const rungOf = ({ code }: SpillwayError): 'refused' | 'failed' =>
+  code === 'OVERLOADED' || code === 'QUOTA_EXCEEDED' || code === 'UNAVAILABLE' ? 'refused' : 'failed';
+
 /** A wait that a person would not notice is no wait: the batch was simply forming. */
 const WAITED_MS = 5;
 
@@ -33,7 +46,7 @@ export const answerOf = (known: Known, frame: ReplyFrame, tensors: Uint8Array, q
   model: known.model.model,
   outputs: decodeTensors(tensors),
   receipt: {
-    rung: queueMs > WAITED_MS ? 'wait' : 'run',
+    rung: known.variant !== '' ? 'degraded' : queueMs > WAITED_MS ? 'wait' : 'run',
     cache: known.cache,
     version: frame.version,
     variant: frame.variant,
@@ -43,6 +56,7 @@ export const answerOf = (known: Known, frame: ReplyFrame, tensors: Uint8Array, q
     batchRows: frame.batchRows,
     closedBy: frame.closedBy,
     worker: frame.worker,
+    attempts: known.attempts,
     degraded: known.degraded,
   },
 });

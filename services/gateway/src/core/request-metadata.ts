@@ -2,11 +2,13 @@ import { isTrafficClass, lowerClass, type TrafficClass } from '@spillway/contrac
 import { HEADERS } from '@spillway/contracts/headers';
 import { isName } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
+import { type AcceptedRungs, readAccept } from './accept.ts';
 
 /** What any door says about a request beside its inputs: the same lower-case names in HTTP, gRPC metadata and NATS headers. */
 export type RequestMetadata = {
   requestId: string | undefined;
   trafficClass: TrafficClass;
+  accept: AcceptedRungs;
   budgetMs: number | undefined;
   noCache: boolean;
   noStore: boolean;
@@ -24,6 +26,7 @@ export function readMetadata(header: (name: string) => string | undefined, keyCl
   return {
     requestId: id !== undefined && isName(id) ? id : undefined,
     trafficClass: classOf(header(HEADERS.trafficClass), keyClass),
+    accept: readAccept(header(HEADERS.accept), HEADERS.accept),
     budgetMs: budgetOf(header(HEADERS.timeoutMs)),
     noCache: cacheControl !== undefined && /\bno-cache\b/i.test(cacheControl),
     noStore: cacheControl !== undefined && /\bno-store\b/i.test(cacheControl),

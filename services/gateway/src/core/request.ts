@@ -1,6 +1,7 @@
 import type { TrafficClass } from '@spillway/contracts/classes';
 import type { DataTypeName } from '@spillway/contracts/tensor';
 import type { SpillwayError } from '@spillway/errors/spillway-error';
+import type { AcceptedRungs } from './accept.ts';
 
 /** `data` is row-major little-endian; BYTES elements have a uint32 length before them. `shape` includes the batch. */
 export type TensorValue = { name: string; datatype: DataTypeName; shape: number[]; data: Uint8Array };
@@ -13,7 +14,11 @@ export type InferRequest = {
   /** One id from door to model to trace to log. */
   id: string;
   tenant: string;
+  /** Of the key that called; empty: none. */
+  keyId: string;
+  /** The class that is used: admission may lower it. */
   trafficClass: TrafficClass;
+  accept: AcceptedRungs;
   model: string;
   /** Empty: the newest version. */
   version: string;
@@ -28,11 +33,11 @@ export type InferRequest = {
   traceparent: string;
 };
 
-export type CacheOutcome = 'hit' | 'miss' | 'bypass';
+export type CacheOutcome = 'hit' | 'miss' | 'stale' | 'bypass';
 
 /** What is known about how a request was answered. */
 export type Receipt = {
-  rung: 'run' | 'wait' | 'ticket' | 'refused' | 'failed';
+  rung: 'run' | 'wait' | 'degraded' | 'ticket' | 'refused' | 'failed';
   cache: CacheOutcome;
   version: string;
   variant: string;
@@ -42,7 +47,9 @@ export type Receipt = {
   batchRows: number;
   closedBy: string;
   worker: string;
-  /** What kept the answer from being an idle mesh's: `features` (defaults were used); empty otherwise. */
+  /** Tries inside the mesh. */
+  attempts: number;
+  /** What kept the answer from being an idle mesh's: `features` (defaults were used), `variant`, `stale`; empty otherwise. */
   degraded: string;
 };
 

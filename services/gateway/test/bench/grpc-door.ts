@@ -16,6 +16,7 @@ import { RequestIds } from '@spillway/lifecycle/ids';
 import { createLogger } from '@spillway/telemetry/logger';
 import { createMetrics } from '@spillway/telemetry/metrics';
 import { openGrpcDoor } from '../../src/adapters/grpc-door.ts';
+import { Admission } from '../../src/core/admission/admission.ts';
 import { KeyRing } from '../../src/core/identity.ts';
 import { Pipeline } from '../../src/core/pipeline.ts';
 import { WireWriter } from '../../src/core/wire-writer.ts';
@@ -47,10 +48,13 @@ async function serveDoor(): Promise<number> {
       pipeline.onReply({ ...reply, batchId: 'b-1', batchRows: items.length, items: answers });
     }
   };
+  const admission = new Admission({ instance: 'bench', random: Math.random, nowMs: clock.now() });
+  admission.setModel(model);
   const pipeline: Pipeline = new Pipeline(
     {
       clock,
       model: (name) => (name === 'mlp' ? model : undefined),
+      admission,
       cacheGet: () => undefined,
       cachePut: () => undefined,
       fetchFeatures: () => undefined,
@@ -67,6 +71,7 @@ async function serveDoor(): Promise<number> {
     tracesPerSecond: 20,
     traceRatio: 0.001,
     isModel: () => true,
+    effects: admission.effects,
   });
   const door = await openGrpcDoor(
     {
@@ -80,8 +85,10 @@ async function serveDoor(): Promise<number> {
         isReady: () => true,
         refresh: async () => undefined,
         loaded: Promise.resolve(),
+        onChange: () => undefined,
         stop: () => undefined,
       },
+      admission,
       observer,
       maxBodyBytes: 4 << 20,
       isReady: () => true,

@@ -1,4 +1,5 @@
 import type { ModelRecord } from '@spillway/contracts/buckets';
+import { ACCEPTED_BY_DEFAULT } from '../../src/core/accept.ts';
 import type { InferRequest, TensorValue } from '../../src/core/request.ts';
 
 export const mlp: ModelRecord = {
@@ -26,6 +27,8 @@ export const fp32 = (name: string, shape: number[], values: number[]): TensorVal
 export const request = (over: Partial<InferRequest> = {}): InferRequest => ({
   id: 'r-1',
   tenant: 'anonymous',
+  keyId: '',
+  accept: ACCEPTED_BY_DEFAULT,
   trafficClass: 'standard',
   model: 'mlp',
   version: '',

@@ -1,19 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ManualClock } from '@spillway/lifecycle/manual-clock';
 import { LookupBatch } from '../../src/core/lookup-batch.ts';
 
 type Q = { id: number };
 type A = { id: number; text: string };
 const setUp = () => {
-  const batch = new LookupBatch<Q, A>();
+  const clock = new ManualClock();
+  const batch = new LookupBatch<Q, A>(clock, 8);
   const got: (string | undefined)[] = [];
-  const ask = (untilMs = 100) =>
+  const ask = (forMs = 100) =>
     batch.ask(
       (id) => ({ id }),
-      untilMs,
+      clock.now() + forMs,
       (answer) => got.push(answer?.text),
     );
-  return { batch, got, ask };
+  return { clock, batch, got, ask };
 };
 
 test('the questions of a turn leave together, and only the first asks for a flush', () => {
@@ -35,10 +37,11 @@ test('each question is answered once, by its id', () => {
 });
 
 test('what waits too long ends without an answer', () => {
-  const { batch, got, ask } = setUp();
+  const { clock, batch, got, ask } = setUp();
   ask(50);
   ask(150);
-  batch.expire(100);
+  clock.advance(100);
+  batch.expire();
   assert.deepEqual(got, [undefined]);
   assert.equal(batch.size, 1);
 });
@@ -49,4 +52,10 @@ test('only what was sent is asked again on another connection', () => {
   batch.take();
   ask();
   assert.equal(batch.unanswered().length, 1);
+});
+
+test('beyond its bound a question is not asked', () => {
+  const { batch, got, ask } = setUp();
+  for (let i = 0; i < 9; i += 1) ask();
+  assert.deepEqual([batch.take().length, got], [8, [undefined]]);
 });

@@ -18,6 +18,7 @@ const receipt: Receipt = {
   batchRows: 3,
   closedBy: 'size',
   worker: 'gpu-worker-1',
+  attempts: 1,
   degraded: '',
 };
 const answer = (outputs: TensorValue[], over: Partial<Receipt> = {}): Answer => ({
@@ -98,12 +99,27 @@ test('an answer from the cache has no batch in its receipt', () => {
   assert.ok(names.includes('spillway_cache') && !names.includes('spillway_batch_size'), `${names}`);
 });
 
-test('a failed request on a stream has its text and its id, and nothing else', () => {
-  const error = new SpillwayError('INVALID_REQUEST', 'input "x": nein – ungültig');
-  const read = decodeStreamAnswer(writeStreamFailure(error, 'mine'));
-  assert.equal(read.error_message, 'input "x": nein – ungültig');
-  assert.deepEqual({ ...read.infer_response }, { id: 'mine' });
-  const long = decodeStreamAnswer(writeStreamFailure(new SpillwayError('INVALID_REQUEST', 'x'.repeat(1e6)), ''));
+test('a failed request on a stream has its text, its id, and what a status of its own would have said', () => {
+  const of = { requestId: 'r-1' };
+  const error = new SpillwayError('OVERLOADED', 'zu viel – später', { reason: 'fair_rate', retryAfterMs: 250 });
+  const read = decodeStreamAnswer(writeStreamFailure(error, 'mine', of));
+  assert.equal(read.error_message, 'zu viel – später');
+  assert.equal(read.infer_response?.id, 'mine');
+  const said = Object.entries(read.infer_response?.parameters ?? {}).map(([name, value]) => [
+    name,
+    value['string_param'],
+  ]);
+  assert.deepEqual(
+    said.filter(([name]) => name !== 'triton_final_response'),
+    [
+      ['x_request_id', 'r-1'],
+      ['spillway_rung', 'refused'],
+      ['spillway_error', 'OVERLOADED'],
+      ['spillway_reason', 'fair_rate'],
+      ['retry_after_ms', '250'],
+    ],
+  );
+  const long = decodeStreamAnswer(writeStreamFailure(new SpillwayError('INVALID_REQUEST', 'x'.repeat(1e6)), '', of));
   assert.ok((long.error_message?.length ?? 0) < 1_100, 'a name that the client sent is not echoed without end');
 });
 

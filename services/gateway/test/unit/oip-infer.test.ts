@@ -30,6 +30,7 @@ const answer = (outputs: TensorValue[], degraded = ''): Answer => ({
     batchRows: 1,
     closedBy: 'idle',
     worker: 'w',
+    attempts: 1,
     degraded,
   },
 });

@@ -1,68 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ModelRecord } from '@spillway/contracts/buckets';
-import type { ReplyFrame, ViewRows } from '@spillway/contracts/messages';
-import { packBytes } from '@spillway/contracts/tensor';
 import { SpillwayError } from '@spillway/errors/spillway-error';
-import { ManualClock } from '@spillway/lifecycle/manual-clock';
-import { Pipeline, type Prepared } from '../../src/core/pipeline.ts';
+import type { Pipeline, Prepared } from '../../src/core/pipeline.ts';
 import type { Answer } from '../../src/core/request.ts';
 import { decodeTensors, encodeTensors } from '../../src/core/tensor-codec.ts';
 import { fp32, mlp, request } from './fixtures.ts';
-
-const setUp = (model: ModelRecord = mlp, limits = { maxInFlight: 100, maxFrameBytes: 65_536 }) => {
-  const clock = new ManualClock();
-  const outside = {
-    flushes: 0,
-    cancelled: [] as number[],
-    cacheAnswers: [] as ((value: Uint8Array | undefined) => void)[],
-    puts: [] as Uint8Array[],
-    featureAnswers: [] as ((rows: ViewRows[] | SpillwayError) => void)[],
-  };
-  const pipeline = new Pipeline(
-    {
-      clock,
-      model: (name) => (name === model.model ? model : undefined),
-      cacheGet: (_key, _trace, found) => outside.cacheAnswers.push(found),
-      cachePut: (_key, value) => outside.puts.push(value),
-      fetchFeatures: (_want, fetched) => outside.featureAnswers.push(fetched),
-      flushSoon: () => {
-        outside.flushes += 1;
-      },
-      cancelled: (seq) => outside.cancelled.push(seq),
-    },
-    limits,
-  );
-  const ends: (Answer | SpillwayError)[] = [];
-  const settle = {
-    answered: (answer: Answer) => ends.push(answer),
-    failed: (error: SpillwayError) => ends.push(error),
-  };
-  const submit = (over = {}) => pipeline.submit(request({ receivedAtMs: clock.now(), ...over }), settle);
-  return { clock, outside, pipeline, ends, submit };
-};
-const reply = (seq: number, over: object = {}): ReplyFrame => ({
-  worker: 'w',
-  batchId: 'b-1',
-  model: 'mlp',
-  version: '2',
-  variant: '',
-  batchRows: 3,
-  runMs: 1,
-  closedBy: 'idle',
-  items: [
-    {
-      seq,
-      errorCode: '',
-      errorMessage: '',
-      errorReason: '',
-      tensors: encodeTensors([fp32('y', [1, 1], [0.5])]),
-      queueMs: 1,
-      ...over,
-    },
-  ],
-});
-const codes = (ends: (Answer | SpillwayError)[]) => ends.map((end) => (end instanceof SpillwayError ? end.code : 'OK'));
+import { byId, cached, codes, joined, reply, rows, setUp } from './pipeline-world.ts';
 
 test('a request becomes one item of a frame and is answered once', () => {
   const { pipeline, ends, submit, outside } = setUp();
@@ -148,8 +91,6 @@ test('while the bus is away everything fails at once', () => {
   assert.deepEqual(codes(ends), ['UNAVAILABLE', 'UNAVAILABLE']);
 });
 
-const cached: ModelRecord = { ...mlp, responseCache: { ttlMs: 1_000 } };
-
 test('a cache hit answers without a frame; a miss goes on and its answer is kept', () => {
   const { pipeline, ends, submit, outside } = setUp(cached);
   submit();
@@ -175,23 +116,6 @@ test('no-cache does not read and still writes; no-store reads and does not write
   pipeline.onReply(reply(pipeline.flush()[0]?.items[0]?.seq as number));
   assert.equal(outside.puts.length, 1);
 });
-
-const joined: ModelRecord = {
-  ...cached,
-  inputs: [{ name: 'id', datatype: 'BYTES', dims: [1] }],
-  features: { entity: 'id', tensors: [{ view: 'profile', input: 'p' }] },
-};
-const byId = {
-  inputs: [{ name: 'id', datatype: 'BYTES' as const, shape: [1, 1], data: packBytes([Buffer.from('7')]) }],
-};
-const rows = (status: number): ViewRows[] => [
-  {
-    view: 'profile',
-    fields: 2,
-    values: new Uint8Array(Float32Array.of(1, 2).buffer),
-    status: Uint8Array.of(status, 0),
-  },
-];
 
 test('features take the place of the entity, and cache and features run side by side', () => {
   const { pipeline, submit, outside } = setUp(joined);

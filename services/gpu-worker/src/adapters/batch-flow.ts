@@ -4,10 +4,16 @@ import { monotonicClock } from '@spillway/lifecycle/clock';
 import type { BatchHead, BatchResult } from '../core/executor-messages.ts';
 import { type TracedRun, traceBatch, traceReply, type WorkerTelemetry } from '../telemetry.ts';
 import type { BatchOrigin } from './batcher-client.ts';
-import type { ExecutorPool, Loss } from './executor-pool.ts';
+import type { ExecutorPool, Loss, LossReason } from './executor-pool.ts';
 import type { PoolBatch } from './executor-slot.ts';
 import { decodeBatch, type ReplyPublisher } from './reply-publisher.ts';
 import type { ResultStore } from './result-store.ts';
+
+const LOST: Record<LossReason, string> = {
+  run_limit: 'the run was ended at its limit',
+  load_limit: 'the executor of the model was lost while it loaded',
+  executor_died: 'the executor of the model was lost during the run',
+};
 
 export type BatchFlowOptions = {
   worker: string;
@@ -47,23 +53,31 @@ export class BatchFlow {
     const endedMs = monotonicClock.now();
     publisher.publish(result.replies);
     for (const job of result.jobs) void results.settle(job);
-    this.#finish(batch, result.runMs, '');
+    this.#finish(batch, { runMs: result.runMs });
     telemetry.ran(batch, result);
     if (batch.head.traceparent !== '') this.#trace(batch, { endedMs, runMs: result.runMs });
   }
 
-  /** Its executor was killed or died while it ran. */
+  /**
+   * Its executor was killed or died while it ran. Requests are not answered: the batcher knows whether there is time to try them
+   * again. Jobs are settled here, by their number of deliveries.
+   */
   lost(batch: PoolBatch, { reason }: Loss): void {
-    const text =
-      reason === 'run_limit'
-        ? `the run was ended at its limit of ${batch.limitMs} ms`
-        : 'the executor of the model was lost during the run';
-    this.#fail(batch, new SpillwayError('BACKEND_FAILED', text, { reason }));
+    const decoded = decodeBatch(batch.message);
+    if (decoded?.items.every(({ job }) => !job)) {
+      const error = new SpillwayError('BACKEND_FAILED', LOST[reason], { reason });
+      const endedMs = monotonicClock.now();
+      this.#finish(batch, { runMs: endedMs - batch.startedMs, errorCode: error.code, errorReason: reason, lost: true });
+      this.#options.telemetry.failed(batch, decoded.items.length);
+      if (batch.head.traceparent !== '') this.#trace(batch, { endedMs, runMs: 0, error }, decoded);
+      return;
+    }
+    this.#fail(batch, new SpillwayError('BACKEND_FAILED', LOST[reason], { reason }));
   }
 
   notStarted(batch: PoolBatch): void {
     this.#options.telemetry.notStarted(batch);
-    this.#finish(batch, 0, 'UNAVAILABLE', true);
+    this.#finish(batch, { errorCode: 'UNAVAILABLE', notStarted: true });
   }
 
   #fail(batch: PoolBatch, error: SpillwayError): void {
@@ -73,18 +87,18 @@ export class BatchFlow {
     if (decoded !== undefined) {
       for (const job of publisher.fail(decoded, worker, error)) void results.settle(job);
     }
-    this.#finish(batch, batch.startedMs > 0 ? endedMs - batch.startedMs : 0, error.code);
+    this.#finish(batch, { runMs: batch.startedMs > 0 ? endedMs - batch.startedMs : 0, errorCode: error.code });
     telemetry.failed(batch, decoded?.items.length ?? 0);
     if (batch.head.traceparent !== '') this.#trace(batch, { endedMs, runMs: 0, error }, decoded);
   }
 
-  #finish({ head, message }: PoolBatch, runMs: number, errorCode: string, notStarted = false): void {
+  #finish({ head, message }: PoolBatch, end: Partial<BatchDone>): void {
     const place = this.#origins.findIndex((held) => held.message === message);
     if (place === -1) return;
     const { origin } = this.#origins[place] as { origin: BatchOrigin };
     this.#origins.splice(place, 1);
     const { batchId, model, rows } = head;
-    this.#options.finished(origin, { batchId, model, rows, runMs, errorCode, notStarted });
+    this.#options.finished(origin, { batchId, model, rows, runMs: 0, errorCode: '', notStarted: false, ...end });
   }
 
   #trace(batch: PoolBatch, run: Pick<TracedRun, 'endedMs' | 'runMs' | 'error'>, known?: Batch): void {

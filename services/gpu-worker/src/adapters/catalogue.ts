@@ -42,7 +42,8 @@ export class Catalogue {
     const entry = this.#entry(stored);
     entry.versions = entry.versions.filter((known) => known.version !== version);
     const graph = JSON.parse(loaded.graph) as ServedGraph;
-    entry.versions.push({ version, graph, provider: loaded.provider, warmed: loaded.warmed });
+    const { provider, warmed, variants } = loaded;
+    entry.versions.push({ version, graph, provider, warmed, variants });
     entry.versions.sort((a, b) => Number(a.version) - Number(b.version));
   }
 

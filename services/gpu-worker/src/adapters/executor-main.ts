@@ -13,8 +13,9 @@ import {
 } from '../core/executor-messages.ts';
 import { FRAME, type FrameKind, FrameReader, frameHeader } from '../core/pipe-frames.ts';
 import type { GraphTensor, ServedGraph } from '../core/served-graph.ts';
-import { ExecutorSession, type OpenedGraph, type OpenOptions } from './executor-session.ts';
+import { ExecutorSession } from './executor-session.ts';
 import { hostNowMs } from './host-clock.ts';
+import type { OpenedGraph, OpenOptions } from './open-model.ts';
 
 /**
  * The process of one executor: `node executor-main.ts` with a duplex pipe as file descriptor 3. The only importer of

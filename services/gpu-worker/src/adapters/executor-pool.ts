@@ -244,6 +244,8 @@ export class ExecutorPool {
       warmed: [],
       warning: '',
       loadMs: 0,
+      variants: [],
+      memoryBytes: 0,
     });
   }
 

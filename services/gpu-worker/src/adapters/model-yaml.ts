@@ -1,27 +1,33 @@
-import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ConfigError, type Fault } from '@spillway/config/config-error';
 import { readYamlFile } from '@spillway/config/yaml-file';
-import { NAME_PATTERN } from '@spillway/contracts/names';
 import type { DataTypeName } from '@spillway/contracts/tensor';
 import { z } from 'zod';
 import {
   DEFAULT_DEADLINE_MS,
   DEFAULT_MAX_DEADLINE_MS,
+  DERIVED_MAX_BATCH_SIZE,
   type ModelDeclaration,
   type VersionPolicy,
 } from '../core/model-declaration.ts';
+import {
+  declaredTimeouts,
+  dynamicBatching,
+  queueDelayMs,
+  queueFaults,
+  queueMembers,
+  toQueueRules,
+} from './queue-yaml.ts';
+import { labelsOf, postprocess, preprocess, tensorName } from './text-yaml.ts';
+import { name, parameters, toVariants, variantFaults, variantMembers } from './variants-yaml.ts';
 
 /*
- * model.yaml: field names of Triton's config.pbtxt where it has one, and Spillway's own (backend: simulated, run_limit_ms,
- * max_deadline_ms, cost, max_batch_cost, features, preprocess, postprocess). A field that is not known is a fault: usually a misspelling.
+ * model.yaml: field names of Triton's config.pbtxt where it has one, and Spillway's own. Those of queue, text and variants have
+ * files of their own beside this one. A field that is not known is a fault: usually a misspelling.
  */
 
 const MAX_BATCH_SIZE = 4_096;
 const MAX_INSTANCES = 64;
-const MAX_HASH_BUCKETS = 1 << 24;
-const MAX_IDS = 65_536;
-const US_PER_MS = 1_000;
 
 /** `TYPE_FP32` → `FP32`; Triton's TYPE_STRING is the protocol's BYTES. */
 const TYPES = {
@@ -41,9 +47,6 @@ const TYPES = {
 } as const satisfies Record<string, DataTypeName>;
 
 const dataType = z.enum(Object.keys(TYPES) as (keyof typeof TYPES)[]).transform((name) => TYPES[name]);
-const name = z.string().regex(NAME_PATTERN, 'expected 1 to 64 letters, digits, "_" or "-"');
-/** Of a graph: anything its maker chose. */
-const tensorName = z.string().min(1).max(256);
 const dim = z
   .int()
   .min(-1)
@@ -56,24 +59,12 @@ const tensor = z
     datatype: data_type,
     dims: shape,
   }));
-const range = z.tuple([z.int().min(0).max(64), z.int().min(0).max(64)]);
 
 const instanceGroup = z.strictObject({
   name: z.string().optional(),
   count: z.int().min(1).max(MAX_INSTANCES).default(1),
   kind: z.enum(['KIND_AUTO', 'KIND_CPU', 'KIND_GPU', 'KIND_MODEL']).default('KIND_AUTO'),
   gpus: z.array(z.int().min(0)).optional(),
-});
-
-const queuePolicy = z.strictObject({
-  default_timeout_microseconds: z.int().min(1).max(3_600_000_000).optional(),
-  allow_timeout_override: z.boolean().optional(), // always honoured, up to max_deadline_ms
-});
-
-const batching = z.strictObject({
-  max_queue_delay_microseconds: z.int().min(0).max(60_000_000).optional(),
-  preferred_batch_size: z.array(z.int().min(1)).optional(),
-  default_queue_policy: queuePolicy.optional(),
 });
 
 const versionPolicy = z.union([
@@ -104,44 +95,6 @@ const features = z.strictObject({
   tensors: z.array(z.strictObject({ view: name, input: tensorName })).min(1),
 });
 
-const preprocess = z
-  .strictObject({
-    kind: z.literal('hashed_ngrams'),
-    input: tensorName,
-    output: tensorName,
-    buckets: z.int().min(1).max(MAX_HASH_BUCKETS),
-    max_ids: z.int().min(1).max(MAX_IDS),
-    word_ngrams: range,
-    char_ngrams: range,
-    lowercase: z.boolean(),
-    pad_to: z.enum(['max_ids', 'longest']).optional(),
-  })
-  .transform(({ kind, input, output, buckets, max_ids, word_ngrams, char_ngrams, lowercase, pad_to }) => ({
-    kind,
-    input,
-    output,
-    spec: {
-      buckets,
-      maxIds: max_ids,
-      wordNgrams: word_ngrams,
-      charNgrams: char_ngrams,
-      lowercase,
-      ...(pad_to && { padTo: pad_to }),
-    },
-  }));
-
-const labels = z.array(z.string().max(256)).min(1).max(100_000);
-const postprocess = z.strictObject({
-  kind: z.literal('label'),
-  scores: tensorName,
-  output: tensorName,
-  /** The labels themselves, or a JSON file beside model.yaml that holds them. */
-  labels: z.union([
-    labels,
-    z.string().regex(/^[A-Za-z0-9_-]+\.json$/, 'expected a list, or the name of a .json file beside it'),
-  ]),
-});
-
 const modelYaml = z.strictObject({
   name: name.optional(),
   backend: z.enum(['onnxruntime', 'simulated']).default('onnxruntime'),
@@ -151,7 +104,9 @@ const modelYaml = z.strictObject({
   output: z.array(tensor).max(256).default([]),
   instance_group: z.array(instanceGroup).max(16).optional(),
   version_policy: versionPolicy.optional(),
-  dynamic_batching: batching.optional(),
+  dynamic_batching: dynamicBatching.optional(),
+  ...queueMembers,
+  ...variantMembers,
   model_warmup: z.array(warmUp).max(64).default([]),
   response_cache: z
     .strictObject({ enable: z.boolean(), ttl_seconds: z.number().positive().max(86_400).default(60) })
@@ -163,7 +118,7 @@ const modelYaml = z.strictObject({
   features: features.optional(),
   preprocess: preprocess.optional(),
   postprocess: postprocess.optional(),
-  parameters: z.record(z.string().max(128), z.union([z.string(), z.number(), z.boolean()])).default({}),
+  parameters,
 });
 
 type ModelYaml = z.infer<typeof modelYaml>;
@@ -178,11 +133,12 @@ export function readModelYaml(folder: string): ModelDeclaration {
   const yaml = readYamlFile(join(folder, 'model.yaml'), modelYaml, file);
   const faults = crossChecks(yaml, model);
   if (faults.length > 0) throw new ConfigError(file, faults);
-  return toDeclaration(yaml, model, labelsOf(yaml, file, folder));
+  return toDeclaration(yaml, model, labelsOf(yaml.postprocess, file, folder));
 }
 
 function crossChecks(yaml: ModelYaml, folder: string): Fault[] {
-  const faults: Fault[] = [];
+  const maxRows = yaml.max_batch_size ?? DERIVED_MAX_BATCH_SIZE;
+  const faults = [...queueFaults(yaml, maxRows, yaml.max_deadline_ms), ...variantFaults(yaml)];
   if (yaml.name !== undefined && yaml.name !== folder) {
     faults.push({ subject: 'name', text: `expected "${folder}", the name of its folder, got "${yaml.name}"` });
   }
@@ -200,13 +156,6 @@ function crossChecks(yaml: ModelYaml, folder: string): Fault[] {
   if (entity !== undefined && !yaml.input.some((input) => input.name === entity && input.datatype === 'BYTES')) {
     faults.push({ subject: 'features.entity', text: `expected an input of type TYPE_STRING, got "${entity}"` });
   }
-  const deadlineUs = yaml.dynamic_batching?.default_queue_policy?.default_timeout_microseconds;
-  if (deadlineUs !== undefined && yaml.max_deadline_ms !== undefined && deadlineUs / US_PER_MS > yaml.max_deadline_ms) {
-    faults.push({
-      subject: 'max_deadline_ms',
-      text: `expected at least the default deadline of ${deadlineUs / US_PER_MS} ms, got ${yaml.max_deadline_ms}`,
-    });
-  }
   if (yaml.backend === 'simulated' && yaml.input.length !== yaml.output.length) {
     faults.push({
       subject: 'output',
@@ -217,8 +166,7 @@ function crossChecks(yaml: ModelYaml, folder: string): Fault[] {
 }
 
 function toDeclaration(yaml: ModelYaml, folder: string, labelList: string[]): ModelDeclaration {
-  const deadlineUs = yaml.dynamic_batching?.default_queue_policy?.default_timeout_microseconds;
-  const defaultDeadlineMs = deadlineUs === undefined ? DEFAULT_DEADLINE_MS : deadlineUs / US_PER_MS;
+  const { defaultMs: defaultDeadlineMs = DEFAULT_DEADLINE_MS, longestMs } = declaredTimeouts(yaml);
   const groups = yaml.instance_group ?? [];
   return {
     name: folder,
@@ -231,11 +179,13 @@ function toDeclaration(yaml: ModelYaml, folder: string, labelList: string[]): Mo
     ownExecutor: yaml.backend === 'simulated' || yaml.parameters['own_executor'] === true,
     versionPolicy: toVersionPolicy(yaml.version_policy),
     defaultDeadlineMs,
-    maxDeadlineMs: yaml.max_deadline_ms ?? Math.max(DEFAULT_MAX_DEADLINE_MS, defaultDeadlineMs),
+    maxDeadlineMs: yaml.max_deadline_ms ?? Math.max(DEFAULT_MAX_DEADLINE_MS, longestMs),
     runLimitMs: yaml.run_limit_ms ?? 0,
     ...(yaml.cost && { costRule: yaml.cost }),
     ...(yaml.max_batch_cost !== undefined && { maxBatchCost: yaml.max_batch_cost }),
-    maxQueueDelayMs: (yaml.dynamic_batching?.max_queue_delay_microseconds ?? 0) / US_PER_MS,
+    maxQueueDelayMs: queueDelayMs(yaml),
+    queueRules: toQueueRules(yaml),
+    ...toVariants(yaml),
     ...(yaml.features && { features: yaml.features }),
     ...(yaml.preprocess && { preprocess: yaml.preprocess }),
     ...(yaml.postprocess && { postprocess: { ...yaml.postprocess, labels: labelList } }),
@@ -254,20 +204,4 @@ function toVersionPolicy(policy: ModelYaml['version_policy']): VersionPolicy {
   if ('latest' in policy) return { kind: 'latest', count: policy.latest.num_versions };
   if ('specific' in policy) return { kind: 'specific', versions: policy.specific.versions.map(String) };
   return { kind: 'all' };
-}
-
-function labelsOf({ postprocess: wanted }: ModelYaml, file: string, folder: string): string[] {
-  if (wanted === undefined) return [];
-  if (typeof wanted.labels !== 'string') return wanted.labels;
-  const fault = (text: string, cause?: unknown) =>
-    new ConfigError(file, [{ subject: 'postprocess.labels', text }], { cause });
-  let content: unknown;
-  try {
-    content = JSON.parse(readFileSync(join(folder, wanted.labels), 'utf8'));
-  } catch (cause) {
-    throw fault(`expected a JSON file "${wanted.labels}" beside it that can be read`, cause);
-  }
-  const checked = labels.safeParse(content);
-  if (!checked.success) throw fault(`expected a list of texts in "${wanted.labels}"`);
-  return checked.data;
 }

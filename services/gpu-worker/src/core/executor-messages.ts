@@ -7,6 +7,7 @@ export type BatchHead = {
   batchId: string;
   model: string;
   version: string;
+  variant: string;
   closedBy: string;
   rows: number;
   traceparent: string;
@@ -44,6 +45,7 @@ export type LoadModel = {
   maxFileBytes: number;
 };
 export type Warmed = { rows: number; runMs: number };
+export type LoadedVariant = { variant: string; provider: string; warmed: Warmed[] };
 export type LoadedModel = {
   model: string;
   version: string;
@@ -53,6 +55,8 @@ export type LoadedModel = {
   warmed: Warmed[];
   warning: string;
   loadMs: number;
+  variants: LoadedVariant[];
+  memoryBytes: number;
 };
 export type Reply = { subject: string; frame: Uint8Array };
 export type JobResult = {

@@ -17,6 +17,26 @@ export type WarmUpInput = { dims: number[]; fill: 'zero' | 'random' };
 /** One extra warm-up run of `rows` rows. Dims by input, for those that are variable; others follow the declaration. */
 export type WarmUp = { name: string; rows: number; inputs: Record<string, WarmUpInput> };
 
+/** A lighter form of the model that the same instances host: another graph, or another pace of a simulated one. */
+export type VariantDeclaration = {
+  name: string;
+  /** Measured, 0 to 1. */
+  quality?: number;
+  /** In place of the model's own. */
+  preprocess?: Preprocess;
+  /** On top of the model's own. */
+  parameters: ModelDeclaration['parameters'];
+};
+
+/** Which variants may stand in under load, lightest last, and whether a caller may refuse them. */
+export type Degrade = { to: string[]; qualityFloor: number; optOut: boolean };
+
+/** What the worker only hands on to gateways and batchers, as the catalogue has it. */
+export type QueueRules = Pick<
+  ModelRecord,
+  'preferredBatchSizes' | 'queuePolicy' | 'priorityPolicies' | 'lengthBuckets' | 'slowStartMs' | 'limits'
+>;
+
 /** What `model.yaml` says, with defaults applied. Times in ms. */
 export type ModelDeclaration = {
   name: string;
@@ -38,6 +58,11 @@ export type ModelDeclaration = {
   /** For the batcher: rows in the unit of `costRule`, and the longest wait for companions. 0: none. */
   maxBatchCost?: number;
   maxQueueDelayMs: number;
+  queueRules: QueueRules;
+  /** Measured quality of the full model, 0 to 1. */
+  quality?: number;
+  variants: VariantDeclaration[];
+  degrade?: Degrade;
   features?: NonNullable<ModelRecord['features']>;
   preprocess?: Preprocess;
   postprocess?: Postprocess;
@@ -64,9 +89,17 @@ export const derivedDeclaration = (name: string): ModelDeclaration => ({
   maxDeadlineMs: DEFAULT_MAX_DEADLINE_MS,
   runLimitMs: 0,
   maxQueueDelayMs: 0,
+  queueRules: {},
+  variants: [],
   warmUps: [],
   parameters: {},
 });
+
+/** What a variant is to an executor: the model with the variant's differences. */
+export function declarationOf(model: ModelDeclaration, variant: VariantDeclaration): ModelDeclaration {
+  const { preprocess = model.preprocess, parameters } = variant;
+  return { ...model, ...(preprocess && { preprocess }), parameters: { ...model.parameters, ...parameters } };
+}
 
 /** The versions to serve among the folders found, ascending. Versions are decimal numbers: 10 is newer than 9. */
 export function selectVersions(found: readonly string[], policy: VersionPolicy): string[] {

@@ -1,11 +1,18 @@
 import type { ModelRecord } from '@spillway/contracts/buckets';
 import type { ServedModel } from '@spillway/contracts/messages';
-import type { Warmed } from './executor-messages.ts';
+import type { LoadedVariant, Warmed } from './executor-messages.ts';
 import { costRuleOf, type ModelDeclaration } from './model-declaration.ts';
 import type { ServedGraph } from './served-graph.ts';
 
 /** A version that an executor has loaded and warmed. */
-export type ServedVersion = { version: string; graph: ServedGraph; provider: string; warmed: Warmed[] };
+export type ServedVersion = {
+  version: string;
+  graph: ServedGraph;
+  provider: string;
+  warmed: Warmed[];
+  /** Those of the declared ones that could be loaded. */
+  variants: LoadedVariant[];
+};
 
 /** A model as this worker serves it; versions ascending, at least one. */
 export type ServedEntry = {
@@ -31,6 +38,8 @@ export function toModelRecord(entry: ServedEntry): ModelRecord {
     maxBatchSize: graph.maxBatchSize,
     ...(declaration.maxBatchCost !== undefined && { maxBatchCost: declaration.maxBatchCost }),
     ...(declaration.maxQueueDelayMs > 0 && { maxQueueDelayMs: declaration.maxQueueDelayMs }),
+    ...declaration.queueRules,
+    ...variantRules(entry),
     inputs: graph.inputs,
     outputs: graph.outputs,
     ...(declaration.features && { features: declaration.features }),
@@ -43,16 +52,38 @@ export function toModelRecord(entry: ServedEntry): ModelRecord {
   };
 }
 
+/** What the catalogue says of variants: only those that an instance really has. */
+function variantRules(entry: ServedEntry): Pick<ModelRecord, 'quality' | 'variants' | 'degradeTo' | 'degradeOptOut'> {
+  const { quality, variants: declared, degrade } = entry.declaration;
+  const loaded = new Set(newest(entry).variants.map(({ variant }) => variant));
+  const served = declared.filter(({ name }) => loaded.has(name));
+  const mayStandIn = served.filter((variant) => (variant.quality ?? 0) >= (degrade?.qualityFloor ?? 0));
+  const degradeTo = (degrade?.to ?? []).filter((name) => mayStandIn.some((variant) => variant.name === name));
+  return {
+    ...(quality !== undefined && { quality }),
+    ...(served.length > 0 && {
+      variants: served.map(({ name, quality: own }) => ({ name, ...(own !== undefined && { quality: own }) })),
+    }),
+    ...(degrade && degradeTo.length > 0 && { degradeTo, degradeOptOut: degrade.optOut }),
+  };
+}
+
 /** The same model as a batcher needs it. */
 export function toServedModel(entry: ServedEntry): ServedModel {
-  const { graph, warmed } = newest(entry);
+  const { graph, warmed, variants } = newest(entry);
   return {
     model: entry.declaration.name,
     versions: entry.versions.map(({ version }) => version),
     maxBatchSize: graph.maxBatchSize,
     slots: entry.instances,
     runLimitMs: entry.runLimitMs,
-    runMsOne: warmed[0]?.runMs ?? 0,
-    runMsFull: warmed.at(-1)?.runMs ?? 0,
+    ...runTimes(warmed),
+    variants: variants.map(({ variant, warmed: own }) => ({ variant, ...runTimes(own) })),
   };
 }
+
+/** Of one row and of a full batch; 0: not known. */
+const runTimes = (warmed: readonly Warmed[]) => ({
+  runMsOne: warmed[0]?.runMs ?? 0,
+  runMsFull: warmed.at(-1)?.runMs ?? 0,
+});

@@ -42,6 +42,8 @@ cost: rows
     runLimitMs: 100,
     costRule: 'rows',
     maxQueueDelayMs: 1.5,
+    queueRules: { queuePolicy: { timeoutAction: 'reject', allowTimeoutOverride: false, maxQueueSize: 0 } },
+    variants: [],
     responseCache: { ttlMs: 30_000 },
     warmUps: [{ name: 'w', rows: 2, inputs: { x: { dims: [1], fill: 'zero' } } }],
     parameters: {},

@@ -1,0 +1,147 @@
+import type { Slot } from './slot.ts';
+
+const PERIOD_MS = 100;
+/** Batches at least this full show that instances have enough to do. */
+const FULL = 0.95;
+const BOUNDS = { least: 0.5, most: 2 };
+/** With less demand than this share of the capacity, batches are small because there is nothing to do. */
+const CONGESTED = 0.95;
+/** Share of a standard request's deadline that admission lets a prediction use. */
+const STANDARD_SHARE = 0.7;
+const DEADLINES_KEPT = 64;
+
+/** `demand`: what callers want of this batcher, in instances. `hopMs`: to a worker and back. */
+export type Seen = { refusing: boolean; demand: number; hopMs: number };
+
+/** Share of a model's shortest deadline that one batch may take. */
+export const BATCH_SHARE = 0.4;
+
+/**
+ * How many instances' worth of work a model can do here: the sum of its healthy instances, each by what was learned of its own
+ * time for a full batch, times γ. It is never taken from throughput: admitting less makes batches small, which lowers throughput,
+ * which would lower admission again. γ corrects what is wrong with that sum, by what is seen while gateways refuse: batches that
+ * are not full say that more could come in, a queue that never gets short says less.
+ */
+export class Capacity {
+  readonly #corrects: boolean;
+  readonly #deadlines = new Float64Array(DEADLINES_KEPT);
+  #deadlinesSeen = 0;
+  #gamma = 1;
+  #periodAtMs = Number.NEGATIVE_INFINITY;
+  #fillSum = 0;
+  #batches = 0;
+  #leastWaitMs = Number.POSITIVE_INFINITY;
+  fill = 1;
+  /** Instances, before and without γ. */
+  raw = 0;
+  healthy = 0;
+  suspect = 0;
+  /** Rows of the batch that capacity is counted at, and the time that the fastest worker's instance takes for it. */
+  operatingRows = 1;
+  runMs = 1;
+  /** That worker's part of the model; undefined: there never was one. */
+  reference: Slot | undefined;
+
+  /** `corrects` false: γ stays 1. */
+  constructor(corrects: boolean) {
+    this.#corrects = corrects;
+  }
+
+  get gamma(): number {
+    return this.#gamma;
+  }
+
+  /** Milliseconds of instances per millisecond. */
+  get corrected(): number {
+    return this.raw * this.#gamma;
+  }
+
+  /** A batch ended on a healthy instance. `short`: nothing was left that could have joined it. */
+  ended(rows: number, fullRows: number, short: boolean): void {
+    this.#fillSum += short ? Math.min(1, rows / fullRows) : 1;
+    this.#batches += 1;
+  }
+
+  /** A request of class standard left for an instance. */
+  waited(ms: number): void {
+    if (ms < this.#leastWaitMs) this.#leastWaitMs = ms;
+  }
+
+  /** A request of class standard came, with this much time in all. */
+  observeDeadline(ms: number): void {
+    this.#deadlines[this.#deadlinesSeen % DEADLINES_KEPT] = ms;
+    this.#deadlinesSeen += 1;
+  }
+
+  /** Sums up the instances that take their batches here, as they are now. */
+  measure(slots: readonly Slot[], rules: { shortestDeadlineMs: number; slowStartMs: number }, nowMs: number): void {
+    const limitMs = BATCH_SHARE * rules.shortestDeadlineMs;
+    const mine = slots.filter((slot) => slot.asked && !slot.leaving);
+    let best = 0;
+    for (const slot of mine) {
+      const time = slot.runTime('');
+      const rows = time.rowsWithin(limitMs);
+      const rate = rows / time.predictMs(rows);
+      if (rate <= best) continue;
+      best = rate;
+      this.reference = slot;
+      this.operatingRows = rows;
+      this.runMs = time.predictMs(rows);
+    }
+    this.raw = 0;
+    this.healthy = 0;
+    this.suspect = 0;
+    for (const slot of mine) {
+      const time = slot.runTime('');
+      const operatingRows = time.rowsWithin(limitMs);
+      for (const instance of slot.instances) {
+        if (instance.suspect) {
+          this.suspect += 1;
+          continue;
+        }
+        this.healthy += 1;
+        const rows = instance.rowsNow({ operatingRows, slowStartMs: rules.slowStartMs, nowMs });
+        this.raw += rows / time.predictMs(rows) / best;
+      }
+    }
+  }
+
+  /** Brings γ up to date, ten times a second. */
+  correct(seen: Seen, nowMs: number): void {
+    if (nowMs - this.#periodAtMs < PERIOD_MS) return;
+    this.#periodAtMs = nowMs;
+    if (this.#batches > 0) this.fill = this.#fillSum / this.#batches;
+    if (this.#corrects) {
+      const next = this.#next(seen);
+      this.#gamma = Math.min(BOUNDS.most, Math.max(BOUNDS.least, next));
+    }
+    this.#fillSum = 0;
+    this.#batches = 0;
+    this.#leastWaitMs = Number.POSITIVE_INFINITY;
+  }
+
+  #next({ refusing, demand, hopMs }: Seen): number {
+    const gamma = this.#gamma;
+    if (!refusing) return gamma + 0.02 * (1 - gamma);
+    if (this.#batches === 0) return gamma; // nothing was seen
+    if (this.fill < FULL) {
+      return demand < CONGESTED * this.corrected ? gamma : gamma * (1 + Math.min(0.1, 0.2 * (1 - this.fill)));
+    }
+    const waited = this.#leastWaitMs < Number.POSITIVE_INFINITY;
+    return waited && this.#leastWaitMs > 2 * this.#targetWaitMs(hopMs) ? 0.97 * gamma : gamma;
+  }
+
+  /** The wait of a standing queue that admission aims at, ms. */
+  #targetWaitMs(hopMs: number): number {
+    const budgetMs = STANDARD_SHARE * this.#shortDeadlineMs() - 1.5 * this.runMs - hopMs;
+    return Math.max(2, Math.min(this.runMs / 2, budgetMs / 2));
+  }
+
+  /** The tenth part of the requests has less time than this. */
+  #shortDeadlineMs(): number {
+    const known = Math.min(this.#deadlinesSeen, DEADLINES_KEPT);
+    if (known === 0) return Number.POSITIVE_INFINITY;
+    const sorted = this.#deadlines.slice(0, known).sort();
+    return sorted[Math.floor(known / 10)] as number;
+  }
+}

@@ -1,0 +1,46 @@
+import { getHeapStatistics } from 'node:v8';
+import type { Clock } from '@spillway/lifecycle/clock';
+
+const SAMPLE_MS = 20;
+const SAMPLES_PER_HEAP = 5;
+/** So late for so long: whoever balances should send to another gateway. */
+const UNREADY_LAG_MS = 50;
+const UNREADY_AFTER_MS = 1_000;
+
+export type SelfWatch = Disposable & {
+  /** False: the event loop has been far behind for a second. */
+  readonly inTime: boolean;
+};
+
+/** How far this process is behind: the lateness of a timer every 20 ms, the share of the heap every 100 ms. */
+export function watchSelf(
+  clock: Clock,
+  sees: { observeLag(lagMs: number, nowMs: number): void; observeHeap(usedOverLimit: number): void },
+): SelfWatch {
+  let dueMs = clock.now() + SAMPLE_MS;
+  let lateSinceMs = Number.POSITIVE_INFINITY;
+  let inTime = true;
+  let samples = 0;
+  let timer: NodeJS.Timeout;
+  const sample = (): void => {
+    const nowMs = clock.now();
+    const lagMs = Math.max(0, nowMs - dueMs);
+    sees.observeLag(lagMs, nowMs);
+    lateSinceMs = lagMs > UNREADY_LAG_MS ? Math.min(lateSinceMs, nowMs) : Number.POSITIVE_INFINITY;
+    inTime = !(nowMs - lateSinceMs >= UNREADY_AFTER_MS);
+    samples += 1;
+    if (samples % SAMPLES_PER_HEAP === 0) {
+      const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics();
+      sees.observeHeap(used / limit);
+    }
+    dueMs = nowMs + SAMPLE_MS;
+    timer = setTimeout(sample, SAMPLE_MS);
+  };
+  timer = setTimeout(sample, SAMPLE_MS);
+  return {
+    get inTime() {
+      return inTime;
+    },
+    [Symbol.dispose]: () => clearTimeout(timer),
+  };
+}

@@ -1,0 +1,329 @@
+import type { KeyRecord, Lever } from '@spillway/contracts/buckets';
+import type { GatewayLoad, LoadState } from '@spillway/contracts/messages';
+import { CpuGuard } from './cpu-guard.ts';
+import { applyLevel, newEffects } from './effects.ts';
+import { type Around, Ladder } from './ladder.ts';
+import { Levers } from './levers.ts';
+import { ModelAdmission } from './model-admission.ts';
+import { KEYS_TOPIC, Quotas } from './quotas.ts';
+import { Resubmission } from './resubmission.ts';
+import { guardHintMs, outageHintMs, overloadHintMs } from './retry-after.ts';
+import { type AdmissionSettings, DEFAULT_SETTINGS } from './settings.ts';
+import { TenantWeights } from './tenant-weights.ts';
+import { weightOf } from './ticks.ts';
+import { TokenBucket } from './token-bucket.ts';
+import type { AdmittedModel, Candidate, Decision, Effects, ModelFacts, Reason } from './types.ts';
+
+export type { Candidate, Decision, Effects, ModelFacts } from './types.ts';
+
+/** A tick that comes much too early would divide by nothing. */
+const LEAST_TICK_MS = 1;
+const LOWEST_RANK = 2;
+const DOOR_BURST_MS = 1_000;
+
+export type AdmissionOptions = {
+  random: () => number;
+  /** Of this gateway, as its own load states are signed. */
+  instance: string;
+  settings?: Partial<AdmissionSettings>;
+  nowMs: number;
+};
+
+/**
+ * Decides what becomes of each request at this gateway: limits and guard at the door, quota, fair rate, predicted finish, then the
+ * ladder. All knowledge of the rest of the mesh comes in by `onLoad`; there is no leader, lock or shared counter. Holds no
+ * timer and reads no clock: every call brings the time, monotonic, in ms.
+ */
+export class Admission {
+  /** What the level of brown-out switches; changed in place at each tick. */
+  readonly effects: Effects = newEffects();
+  /** False: no jobs can be taken, so no caller gets a ticket. */
+  ticketsOpen = true;
+  readonly #settings: AdmissionSettings;
+  readonly #random: () => number;
+  readonly #instance: string;
+  readonly #models = new Map<string, ModelAdmission>();
+  readonly #weights = new TenantWeights();
+  readonly #quotas: Quotas;
+  readonly #levers: Levers;
+  readonly #guard: CpuGuard;
+  readonly #ladder: Ladder;
+  readonly #resubmission = new Resubmission();
+  readonly #door: (TokenBucket | undefined)[];
+  readonly #around: Around = { lagMs: 0, forced: undefined, weight: 1, ticketsOpen: true };
+  readonly #decision: Decision = {
+    rung: 'run',
+    variant: '',
+    rank: 0,
+    costIms: 0,
+    code: '',
+    reason: '',
+    retryAfterMs: 0,
+    predictedWaitMs: 0,
+    predictedFinishMs: 0,
+  };
+  readonly #guarded: boolean;
+  readonly #quotaed: boolean;
+  #heap = 0;
+  #awaySinceMs: number | undefined;
+  #tickedMs: number;
+  #nowMs: number;
+
+  constructor({ random, instance, settings, nowMs }: AdmissionOptions) {
+    this.#settings = { ...DEFAULT_SETTINGS, ...settings };
+    this.#random = random;
+    this.#instance = instance;
+    this.#quotas = new Quotas(instance);
+    this.#levers = new Levers(random);
+    this.#guard = new CpuGuard(random);
+    this.#ladder = new Ladder(random, this.#settings.off);
+    this.#guarded = !this.#settings.off.includes('guard');
+    this.#quotaed = !this.#settings.off.includes('quota');
+    this.#tickedMs = nowMs;
+    this.#nowMs = nowMs;
+    this.#door = this.#settings.doorRate.map((perSecond) => {
+      const perMs = perSecond / 1_000;
+      return Number.isFinite(perMs) ? new TokenBucket({ perMs, burst: perMs * DOOR_BURST_MS, nowMs }) : undefined;
+    });
+  }
+
+  setModel(record: AdmittedModel): void {
+    const known = this.#models.get(record.model);
+    if (known !== undefined) known.update(record, this.#nowMs);
+    else {
+      const options = { settings: this.#settings, instance: this.#instance, random: this.#random, nowMs: this.#nowMs };
+      this.#models.set(record.model, new ModelAdmission(record, options));
+    }
+    this.#findShortestDeadline();
+  }
+
+  removeModel(model: string): void {
+    this.#models.delete(model);
+    this.#findShortestDeadline();
+  }
+
+  setKey(record: KeyRecord): void {
+    this.#quotas.set(record, this.#nowMs);
+    this.#weights.set(record);
+    for (const model of this.#models.values()) model.reweigh(this.#weights);
+  }
+
+  removeKey(id: string): void {
+    this.#quotas.remove(id);
+    this.#weights.remove(id);
+    for (const model of this.#models.values()) model.reweigh(this.#weights);
+  }
+
+  /** @param epochMs The wall clock at `nowMs`. */
+  setLevers(levers: readonly Lever[], epochMs: number, nowMs: number): void {
+    this.#levers.set(levers, epochMs, nowMs);
+  }
+
+  /** What the headers alone decide. Undefined: read on. Counts the request; charges nothing to its key. */
+  atDoor(rank: number, keyId: string, nowMs: number): Decision | undefined {
+    this.#nowMs = nowMs;
+    this.#quotas.onDoor(rank, nowMs);
+    if (this.#awaySinceMs !== undefined) return this.#away(rank, nowMs);
+    const limit = this.#door[rank];
+    if (limit?.hasAny(nowMs) === false) return this.#refuse(rank, 'limit', limit.waitMs(1, nowMs));
+    limit?.take(1);
+    if (this.#guarded && !this.#guard.allows(rank)) {
+      const decision = this.#refuse(rank, 'gateway_cpu', 0);
+      decision.retryAfterMs = guardHintMs(this.#random);
+      return decision;
+    }
+    if (!this.#levers.allowsAtDoor(rank, this.#quotas.doorShare(rank), nowMs))
+      return this.#refuse(rank, 'brake', 1_000);
+    const key = this.#quotaed ? this.#quotas.get(keyId) : undefined;
+    if (key === undefined || key.lowers || !key.isUsedUp(nowMs)) return undefined;
+    key.onOffered();
+    return this.#refuse(rank, 'quota', key.nextFreeMs(nowMs) - nowMs);
+  }
+
+  /** The answer is valid until the next call of `decide` or `atDoor`. */
+  decide(candidate: Candidate, nowMs: number): Decision {
+    this.#nowMs = nowMs;
+    const model = this.#models.get(candidate.model);
+    let { rank } = candidate;
+    if (this.#awaySinceMs !== undefined) return this.#away(rank, nowMs);
+    if (!(candidate.budgetMs > 0)) return this.#refuse(rank, 'expired', 0);
+    let key = this.#quotaed ? this.#quotas.get(candidate.keyId) : undefined;
+    if (key !== undefined) {
+      key.onOffered();
+      if (key.isUsedUp(nowMs)) {
+        if (!key.lowers) return this.#refuse(rank, 'quota', key.nextFreeMs(nowMs) - nowMs);
+        rank = Math.min(LOWEST_RANK, Math.max(rank, key.rank + 1));
+        key = undefined; // what goes on one class lower is not on its quota
+      }
+    }
+    if (model === undefined) return this.#fresh(rank); // whoever routes the request knows why
+    const around = this.#around;
+    if (!this.#levers.none) {
+      const share = model.view.share(rank);
+      if (!this.#levers.allows(candidate.model, rank, candidate.tenant, share, nowMs)) {
+        return this.#refuse(rank, 'brake', 1_000);
+      }
+      around.forced = this.#levers.variantOf(candidate.model, rank, candidate.tenant, nowMs);
+    } else around.forced = undefined;
+    if (model.isLimited && !model.limits.allows(model.share, nowMs)) {
+      return this.#refuse(rank, 'limit', model.limits.waitMs(nowMs));
+    }
+    around.lagMs = this.#guard.lagMs;
+    around.weight = this.#weights.of(rank, candidate.tenant);
+    around.ticketsOpen = this.ticketsOpen;
+    const decision = this.#fresh(rank);
+    this.#ladder.decide(model, candidate, around, nowMs, decision);
+    if (decision.rung === 'refused') return decision;
+    key?.charge(decision.costIms);
+    if (model.isLimited && decision.rung !== 'ticket') model.limits.admitted();
+    return decision;
+  }
+
+  /** A request leaves for the stream; `rank` and `costIms` are its decision's. */
+  published(model: string, rank: number, costIms: number, nowMs: number): void {
+    this.#models.get(model)?.view.queues[rank]?.published(costIms, nowMs);
+  }
+
+  /** A request that was let in has ended, whatever way. Needed for the model's `limits.maxInFlight` only. */
+  ended(model: string): void {
+    this.#models.get(model)?.limits.ended();
+  }
+
+  /** The stream refused a frame. */
+  streamFull(model: string, rank: number, nowMs: number): void {
+    const view = this.#models.get(model)?.view;
+    view?.queues[rank]?.full(view.boundIms(rank), nowMs);
+  }
+
+  busAway(away: boolean, nowMs: number): void {
+    if (!away) this.#awaySinceMs = undefined;
+    else this.#awaySinceMs ??= nowMs;
+  }
+
+  /** @param transitMs Delay on the bus beyond the fastest: the state was true so long before `nowMs`. */
+  onLoad(model: string, state: LoadState, transitMs: number, nowMs: number): void {
+    if (model === KEYS_TOPIC) this.#quotas.onLoad(state, transitMs, nowMs);
+    else this.#models.get(model)?.view.onLoad(state, Math.max(0, transitMs), nowMs);
+  }
+
+  /** How late the event loop was, every 20 ms. */
+  observeLag(lagMs: number, _nowMs: number): void {
+    this.#guard.observe(lagMs);
+  }
+
+  observeHeap(usedOverLimit: number): void {
+    this.#heap = usedOverLimit;
+  }
+
+  /** Every 50 ms. Every controller decays here, with traffic or without. */
+  tick(nowMs: number): void {
+    const elapsedMs = nowMs - this.#tickedMs;
+    if (elapsedMs < LEAST_TICK_MS) return;
+    this.#tickedMs = nowMs;
+    this.#nowMs = nowMs;
+    this.#quotas.tick({ elapsedMs, weight: weightOf(elapsedMs, 1), nowMs });
+    const own = { lagMs: this.#guard.lagMs, heap: this.#heap };
+    let level = 0;
+    for (const model of this.#models.values()) {
+      model.tick(elapsedMs, nowMs, own, this.#weights);
+      level = Math.max(level, model.effectiveLevel);
+    }
+    if (level !== this.effects.level) applyLevel(this.effects, level);
+  }
+
+  /** To be published at 20 Hz while `busy`, else once a second. */
+  loadOf(model: string, _nowMs: number): GatewayLoad {
+    if (model === KEYS_TOPIC) return this.#quotas.load();
+    return this.#models.get(model)?.load(this.#guard.share) ?? { rates: [], guard: 1, tenants: [], rest: [] };
+  }
+
+  /** What loads are published of: models, and the topic of keys. */
+  *models(): Iterable<string> {
+    yield KEYS_TOPIC;
+    yield* this.#models.keys();
+  }
+
+  busy(model: string, nowMs: number): boolean {
+    if (model === KEYS_TOPIC) return !this.#quotas.quiet;
+    return this.#models.get(model)?.busy(nowMs) === true;
+  }
+
+  /** Whether that class is being cut or is near it, or the model is in brown-out: work ahead of the decision may be wasted. */
+  congested(model: string, rank: number): boolean {
+    const known = this.#models.get(model);
+    return known !== undefined && (known.effectiveLevel > 0 || known.classes[rank]?.isNearCut === true);
+  }
+
+  /** The highest level of brown-out of any model. */
+  get level(): number {
+    return this.effects.level;
+  }
+
+  /** By this gateway's own view of the model: what its load states carry. */
+  levelOf(model: string): number {
+    return this.#models.get(model)?.level ?? 0;
+  }
+
+  /** Share of standard and bulk that the guard of the processor lets on. */
+  get guard(): number {
+    return this.#guard.share;
+  }
+
+  /** How long after its publication an unanswered request is worth sending again; Infinity: it is not. */
+  resubmitAfterMs(model: string, rank: number, budgetMs: number, predictedFinishMs: number): number {
+    const view = this.#models.get(model)?.view;
+    if (view === undefined) return Number.POSITIVE_INFINITY;
+    return this.#resubmission.afterMs(view, rank, budgetMs, predictedFinishMs);
+  }
+
+  /** Whether it may be sent again now; if so, its budget is charged. */
+  mayResubmit(model: string, rank: number, budgetLeftMs: number, nowMs: number): boolean {
+    const view = this.#models.get(model)?.view;
+    return view !== undefined && this.#resubmission.spend(view, rank, budgetLeftMs, nowMs);
+  }
+
+  /** A request has its answer: pays for resubmissions. */
+  answered(model: string): void {
+    const view = this.#models.get(model)?.view;
+    if (view !== undefined) this.#resubmission.answered(view);
+  }
+
+  /** Last values, for metrics and for who looks. */
+  facts(): readonly ModelFacts[] {
+    return [...this.#models.values()].map((model) => model.facts(this.#nowMs));
+  }
+
+  #findShortestDeadline(): void {
+    this.#guard.deadlineMs = Math.min(...[...this.#models.values()].map(({ record }) => record.defaultDeadlineMs));
+  }
+
+  #fresh(rank: number): Decision {
+    const decision = this.#decision;
+    decision.rung = 'run';
+    decision.variant = '';
+    decision.rank = rank;
+    decision.costIms = 0;
+    decision.code = '';
+    decision.reason = '';
+    decision.retryAfterMs = 0;
+    decision.predictedWaitMs = 0;
+    decision.predictedFinishMs = 0;
+    return decision;
+  }
+
+  #refuse(rank: number, reason: Reason, waitMs: number): Decision {
+    const decision = this.#fresh(rank);
+    decision.rung = 'refused';
+    decision.code = reason === 'quota' ? 'QUOTA_EXCEEDED' : 'OVERLOADED';
+    decision.reason = reason;
+    decision.retryAfterMs = overloadHintMs(waitMs, this.#random);
+    return decision;
+  }
+
+  #away(rank: number, nowMs: number): Decision {
+    const decision = this.#refuse(rank, 'bus', 0);
+    decision.code = 'UNAVAILABLE';
+    decision.retryAfterMs = outageHintMs(nowMs - (this.#awaySinceMs ?? nowMs), this.#random);
+    return decision;
+  }
+}

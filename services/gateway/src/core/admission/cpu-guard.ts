@@ -1,0 +1,59 @@
+/** An event loop so late delays vip too. */
+const LEAST_LIMIT_MS = 5;
+const MOST_LIMIT_MS = 10;
+/** Of the shortest default deadline: what is late by less than this hurts nobody. */
+const DEADLINE_SHARE = 0.01;
+/** So many late samples in a row (60 ms): a pause of the collector is one, an overload never ends by itself. */
+const LATE_SAMPLES = 3;
+const LEAST_SHARE = 0.02;
+const DOWN = 0.8;
+const UP = 0.03;
+const LAG_WEIGHT = 0.3;
+
+/**
+ * G1: the guard of this gateway's own processor. When the event loop is late, a part of standard and bulk is refused before its
+ * body is read, bulk first, so that what costs most of a request is not spent on it.
+ */
+export class CpuGuard {
+  /** Share of standard and bulk together that goes on. */
+  share = 1;
+  /** Moving mean of the lateness: part of every prediction. */
+  lagMs = 0;
+  /** Shortest default deadline of the models. */
+  deadlineMs = Number.POSITIVE_INFINITY;
+  readonly #random: () => number;
+  #late = 0;
+  #standard = 0;
+  #bulk = 0;
+
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  /** Every 20 ms. */
+  observe(lagMs: number): void {
+    this.lagMs += LAG_WEIGHT * (lagMs - this.lagMs);
+    const limitMs = Math.min(MOST_LIMIT_MS, Math.max(LEAST_LIMIT_MS, DEADLINE_SHARE * this.deadlineMs));
+    this.#late = lagMs > limitMs ? this.#late + 1 : 0;
+    if (this.#late >= LATE_SAMPLES) this.share = Math.max(LEAST_SHARE, DOWN * this.share);
+    else if (this.#late === 0) this.share = Math.min(1, this.share + UP);
+    this.#standard *= 0.95;
+    this.#bulk *= 0.95;
+  }
+
+  /** Whether a request may go on; counts it. vip always may. */
+  allows(rank: number): boolean {
+    if (rank === 0) return true;
+    if (rank === 1) this.#standard += 1;
+    else this.#bulk += 1;
+    return this.share >= 1 || this.#random() < this.#shareOf(rank);
+  }
+
+  /** Bulk pays until only the least of it is left, then standard does. */
+  #shareOf(rank: number): number {
+    const all = this.#standard + this.#bulk;
+    const bulkLeft = Math.min(1, Math.max(LEAST_SHARE, (this.share * all - this.#standard) / Math.max(1, this.#bulk)));
+    if (rank !== 1) return bulkLeft;
+    return Math.min(1, Math.max(LEAST_SHARE, (this.share * all - bulkLeft * this.#bulk) / Math.max(1, this.#standard)));
+  }
+}

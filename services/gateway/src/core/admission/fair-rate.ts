@@ -1,0 +1,157 @@
+import type { FleetDemand } from './fleet-demand.ts';
+import type { Goal } from './goal.ts';
+import type { TenantTable } from './tenant-table.ts';
+import { fairShare } from './water-filling.ts';
+
+/** Demand so much above what is served makes a growing queue congestion. */
+const OVER = 1.05;
+/** So many ticks without a cut end it. */
+const CALM_TICKS = 20;
+/** How fast the correction of the rate follows what was really let through. */
+const GAIN = 0.1;
+const LEAST_CORRECTION = 1 / 32;
+const MOST_CORRECTION = 1.25;
+
+/** What the class may have, all gateways together; ims per ms. `free` is what is served, `capacity` what to admit. */
+export type Supply = { free: number; capacity: number; queueMs: number; goal: Goal; meanCost: number };
+
+/**
+ * G3: the fair rate between the tenants of one class and model. While the class is congested each tenant may use its weighted
+ * max-min share of the class; who wants less is not touched. Held by virtual time (Zhang 1990, virtual clock; Golestani 1994):
+ * V runs at the fair rate, and a request's finish is V's value at which its tenant has earned it. One number a tenant and no timer.
+ */
+export class FairRate {
+  congested = false;
+  readonly #table: TenantTable;
+  readonly #random: () => number;
+  /** Of weight 1 at all gateways, before the correction; Infinity: no cut. */
+  #rate = Number.POSITIVE_INFINITY;
+  #correction = 1;
+  #virtual = 0;
+  #atMs: number;
+  #burstMs: number;
+  #calmTicks = 0;
+  #passed = 0;
+  #passedRate = 0;
+
+  /** @param burstMs Time of its fair rate that a tenant which was idle may use at once. */
+  constructor(table: TenantTable, options: { burstMs: number; random: () => number; nowMs: number }) {
+    this.#table = table;
+    this.#random = options.random;
+    this.#burstMs = options.burstMs;
+    this.#atMs = options.nowMs;
+  }
+
+  /** ims per ms of a tenant of weight 1, all gateways; Infinity: nobody is cut. */
+  get rate(): number {
+    return this.#rate * this.#correction;
+  }
+
+  /** What a tenant may use here, ims per ms. */
+  rateOf(slot: number): number {
+    return this.rate * this.#table.weight[slot]! * this.#table.share[slot]!;
+  }
+
+  /** Virtual time before which a finish is no debt any more. */
+  get owesAfter(): number {
+    return this.congested ? this.#virtual - this.rate * this.#burstMs : Number.POSITIVE_INFINITY;
+  }
+
+  /** @param weight of this tick in moving means. */
+  plan(demand: FleetDemand, supply: Supply, tick: { elapsedMs: number; weight: number; nowMs: number }): void {
+    this.#advance(tick.nowMs);
+    const wanted = demand.total / demand.told;
+    const over = wanted > supply.capacity;
+    const { enterMs, limitMs } = supply.goal;
+    this.#passedRate += tick.weight * (this.#passed / tick.elapsedMs - this.#passedRate);
+    this.#passed = 0;
+    if (this.congested) {
+      this.#calmTicks = over || supply.queueMs > enterMs ? 0 : this.#calmTicks + 1;
+      if (this.#calmTicks >= CALM_TICKS) this.#end();
+    } else if (over && supply.queueMs > (wanted > OVER * supply.free ? enterMs : limitMs)) this.#begin(demand, supply);
+    if (!this.congested) return;
+    const rate = fairShare(demand, supply.capacity * demand.told);
+    this.#rate = Number.isFinite(rate) ? rate : mostWanted(demand, supply);
+    if (over) this.#correct();
+  }
+
+  /** Whether a tenant has earned so much. Changes nothing, except that a tenant without a past gets one. */
+  allows(slot: number, costIms: number, nowMs: number): boolean {
+    if (!this.congested) return true;
+    this.#advance(nowMs);
+    return this.#start(slot, costIms) + this.#units(slot, costIms) <= this.#virtual * (1 + 1e-12) + 1e-9;
+  }
+
+  /** The request goes on. */
+  take(slot: number, costIms: number): void {
+    this.#passed += costIms;
+    if (this.congested) this.#table.finish[slot] = this.#start(slot, costIms) + this.#units(slot, costIms);
+  }
+
+  #units(slot: number, costIms: number): number {
+    return costIms / (this.#table.weight[slot]! * this.#table.share[slot]!);
+  }
+
+  /**
+   * Where a request begins in virtual time. Nobody saves up more than the burst, but everybody who waits long enough earns one
+   * request, however large. A tenant that was never seen has the burst and a random part of its first request: when so many
+   * come that their burst is less than a request, as many of them get in as there is room for.
+   */
+  #start(slot: number, costIms: number): number {
+    const units = this.#units(slot, costIms);
+    const burst = this.rate * this.#burstMs;
+    const finish = this.#table.finish;
+    if (Number.isNaN(finish[slot]!)) finish[slot] = this.#virtual - burst - this.#random() * units;
+    return Math.max(finish[slot]!, this.#virtual - Math.max(burst, units));
+  }
+
+  #advance(nowMs: number): void {
+    if (nowMs <= this.#atMs) return;
+    if (this.congested) this.#virtual += this.rate * (nowMs - this.#atMs);
+    this.#atMs = nowMs;
+  }
+
+  /** Who is above its share starts without savings, spread over one mean request, so that they do not all come at once. */
+  #begin(demand: FleetDemand, { capacity, meanCost }: Supply): void {
+    this.congested = true;
+    this.#calmTicks = 0;
+    this.#correction = 1;
+    this.#virtual = 0;
+    this.#rate = fairShare(demand, capacity * demand.told);
+    for (let slot = 0; slot < this.#table.count; slot += 1) {
+      const heavy = demand.demand[slot]! > this.#rate * demand.weight[slot]!;
+      this.#table.finish[slot] = heavy ? -this.#random() * this.#units(slot, meanCost) : Number.NaN;
+    }
+  }
+
+  #end(): void {
+    this.congested = false;
+    this.#rate = Number.POSITIVE_INFINITY;
+    this.#correction = 1;
+    this.#table.finish.fill(Number.NaN);
+  }
+
+  /**
+   * The rate is computed from moving means, which do not see tenants that come once in a while: thousands of them together may
+   * want more than the class has. So the rate is corrected by what was let through against what was meant to be.
+   */
+  #correct(): void {
+    const table = this.#table;
+    let meant = 0;
+    for (let slot = 0; slot < table.count; slot += 1) {
+      const share = table.share[slot]!;
+      meant += Math.min(table.offered[slot]!, this.#rate * table.weight[slot]! * share);
+    }
+    if (!(meant > 0)) return;
+    const error = Math.max(-1, Math.min(1, (meant - this.#passedRate) / meant));
+    const next = this.#correction * (1 + GAIN * error);
+    this.#correction = Math.min(MOST_CORRECTION, Math.max(LEAST_CORRECTION, next));
+  }
+}
+
+/** A rate at which nobody is cut. */
+function mostWanted({ demand, weight, count }: FleetDemand, { capacity }: Supply): number {
+  let most = 0;
+  for (let i = 0; i < count; i += 1) most = Math.max(most, demand[i]! / weight[i]!);
+  return Math.max(1.2 * most, capacity);
+}

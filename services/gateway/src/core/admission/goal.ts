@@ -1,0 +1,36 @@
+/** Queues shorter than this are noise. */
+const LEAST_TARGET_MS = 2;
+/** A queue that deadlines could afford is cut to this length once demand is above capacity. */
+const LONGEST_CALM_QUEUE_MS = 250;
+
+/** How long the queue in front of a class may be, ms. */
+export type Goal = {
+  /** q*: where the queue is kept while the class is congested. */
+  targetMs: number;
+  /** From here on demand above capacity is congestion. */
+  enterMs: number;
+  /** From here on it is, whatever demand is: the tightest deadlines would be refused next. */
+  limitMs: number;
+};
+
+/**
+ * What the deadlines of a class allow. A queue that stays short of `enterMs` is left alone: a closed loop of many clients keeps a
+ * queue of its own length without ever offering more than is served, and refusing it would help nobody.
+ * @param usableMs Share of the tight deadlines (their 10th percentile) that prediction may use.
+ * @param requestMs Time in which one mean request of this class is served.
+ */
+export function goalOf(options: { usableMs: number; runMs: number; hopMs: number; requestMs: number }): Goal {
+  const { usableMs, runMs, hopMs, requestMs } = options;
+  const freeMs = Math.max(0, usableMs - 1.5 * runMs - hopMs);
+  const halfMs = freeMs / 2;
+  const limitMs = 0.8 * freeMs;
+  // A class that is served slowly (the floor of bulk) must have its next request at hand, or its share goes to waste.
+  const targetMs = Math.max(LEAST_TARGET_MS, Math.min(runMs / 2, halfMs), Math.min(1.5 * requestMs, halfMs));
+  const calmMs = Math.min(halfMs, Math.max(LONGEST_CALM_QUEUE_MS, 2 * runMs));
+  const enterMs = Math.max(targetMs, calmMs, Math.min(2 * requestMs, limitMs));
+  return { targetMs, enterMs, limitMs: Math.max(enterMs, limitMs) };
+}
+
+/** Rate to admit, as a share of what is free: a long queue lowers it, a short one raises it. */
+export const pace = (queueMs: number, { targetMs }: Goal, runMs: number): number =>
+  Math.min(1.1, Math.max(0.5, 1 + (targetMs - queueMs) / Math.max(200, 2 * runMs)));

@@ -1,0 +1,170 @@
+import type { ModelAdmission } from './model-admission.ts';
+import { nextSlot, overloadHintMs } from './retry-after.ts';
+import type { Mechanism } from './settings.ts';
+import type { Candidate, Decision, Reason } from './types.ts';
+
+/** A wait that a person would not notice is no wait: the batch was simply forming. */
+const WAITED_MS = 5;
+/** With less than this ahead, and half of the instances free, nothing is predicted: the request simply goes. */
+const QUIET_MS = 1;
+const QUIET_SHARE = 0.5;
+const BULK = 2;
+
+/** What is known beside the model. */
+export type Around = {
+  lagMs: number;
+  /** A person on call has set the variant; undefined: nobody has. */
+  forced: string | undefined;
+  /** Of the tenant, beside others of its class. */
+  weight: number;
+  ticketsOpen: boolean;
+};
+
+/**
+ * The last steps for a request that may use the model at all: G3 and G4, and the rungs between running and refusing. Each rung is
+ * asked the same questions, with its own cost.
+ */
+export class Ladder {
+  readonly #random: () => number;
+  readonly #fairRate: boolean;
+  readonly #predictedFinish: boolean;
+  readonly #queueBound: boolean;
+  readonly #lighter: boolean;
+
+  constructor(random: () => number, off: readonly Mechanism[]) {
+    this.#random = random;
+    this.#fairRate = !off.includes('fair_rate');
+    this.#predictedFinish = !off.includes('predicted_finish');
+    this.#queueBound = !off.includes('queue_bound');
+    this.#lighter = !off.includes('brownout');
+  }
+
+  /** Fills in `decision`, whose rank says which class it is about. */
+  decide(model: ModelAdmission, candidate: Candidate, around: Around, nowMs: number, decision: Decision): void {
+    const { view } = model;
+    const { rank } = decision;
+    const control = model.classes[rank]!;
+    const fullIms = candidate.cost * imsPerCost(model, '');
+    let index = around.forced === undefined && this.#mayBeLighter(model, candidate) ? this.#first(model, candidate) : 0;
+    const last = around.forced === undefined && this.#mayBeLighter(model, candidate) ? model.variants.length - 1 : 0;
+    let variant = around.forced ?? model.variants[index]!;
+    let costIms = variant === '' ? fullIms : candidate.cost * imsPerCost(model, variant);
+    const slot = control.tenants.slotOf(candidate.tenant, around.weight, 1);
+    view.rates.onOffered(rank, fullIms, nowMs);
+    control.tenants.onOffered(slot, costIms);
+    if (view.capacity > 0) control.onBudget(candidate.budgetMs, view);
+    view.refresh(nowMs);
+    const queueMs = view.capacity > 0 ? view.queueMs(rank, nowMs) : 0;
+    const ticket = candidate.acceptsTicket && around.ticketsOpen;
+    if (ticket && rank === BULK && model.effectiveLevel >= 3) {
+      decision.rung = 'ticket';
+      return;
+    }
+    let reason: Reason = '';
+    for (;;) {
+      decision.variant = variant;
+      decision.costIms = costIms;
+      predict(model, candidate, { queueMs, lagMs: around.lagMs }, decision);
+      const refusedBy = this.#refusal(model, candidate, slot, queueMs, nowMs, decision);
+      if (refusedBy === '') {
+        control.fair.take(slot, costIms);
+        view.rates.onAdmitted(rank, costIms);
+        view.queues[rank]!.admitted(costIms);
+        decision.rung = variant !== '' ? 'degraded' : queueMs > WAITED_MS ? 'wait' : 'run';
+        return;
+      }
+      if (reason === '') reason = refusedBy;
+      index += 1;
+      while (index <= last && !view.times.has(model.variants[index]!)) index += 1;
+      if (index > last) break;
+      variant = model.variants[index]!;
+      costIms = candidate.cost * imsPerCost(model, variant);
+    }
+    if (ticket) {
+      decision.rung = 'ticket';
+      return;
+    }
+    const atFloor = reason === 'fair_rate' && rank === BULK && model.floorOnly;
+    if (!atFloor) view.rates.onRefused(rank, fullIms); // of the floor's refusals batchers must not conclude that more would fit
+    decision.rung = 'refused';
+    decision.code = 'OVERLOADED';
+    decision.reason = atFloor ? 'brownout' : reason;
+    decision.retryAfterMs = this.#hintMs(model, candidate, slot, nowMs, decision);
+  }
+
+  /** G3, the bound of the queue, G4. Changes nothing. */
+  #refusal(
+    model: ModelAdmission,
+    candidate: Candidate,
+    slot: number,
+    queueMs: number,
+    nowMs: number,
+    { rank, costIms, variant, predictedFinishMs }: Decision,
+  ): Reason {
+    const { view } = model;
+    const control = model.classes[rank]!;
+    if (!(view.capacity > 0)) return ''; // nothing is known of the model: the stream's own bound is the limit
+    const isQuiet = queueMs < QUIET_MS && view.busyShare < QUIET_SHARE;
+    if (isQuiet && !control.fair.congested) return '';
+    if (!candidate.acceptsWait && variant === '' && queueMs > WAITED_MS) return 'predicted_finish';
+    if (rank === 0 && view.isStale(nowMs)) return '';
+    if (this.#fairRate && !control.fair.allows(slot, costIms, nowMs)) return 'fair_rate';
+    if (this.#queueBound) {
+      const ownIms = view.queues[rank]!.aheadIms(nowMs);
+      if (ownIms > 0 && ownIms + costIms > view.boundIms(rank)) return 'queue_bound';
+    }
+    if (this.#predictedFinish && predictedFinishMs > control.budgetShare * candidate.budgetMs)
+      return 'predicted_finish';
+    return '';
+  }
+
+  #mayBeLighter(model: ModelAdmission, { acceptsDegraded }: Candidate): boolean {
+    if (!this.#lighter || model.variants.length < 2) return false;
+    return acceptsDegraded || model.record.degradeOptOut === false;
+  }
+
+  /** Where on the ladder a request that may be lighter begins: the brown-out's share of callers begins below the full model. */
+  #first({ view, variants, brownOut }: ModelAdmission, { stickyHash }: Candidate): number {
+    if (stickyHash / 2 ** 32 >= brownOut.lighterShare) return 0;
+    const index = variants.findIndex((variant) => variant !== '' && view.times.has(variant));
+    return Math.max(0, index);
+  }
+
+  #hintMs(
+    { view, classes }: ModelAdmission,
+    { budgetMs }: Candidate,
+    slot: number,
+    nowMs: number,
+    { rank, costIms, predictedFinishMs }: Decision,
+  ): number {
+    const { fair, tenants, budgetShare } = classes[rank]!;
+    let waitMs = predictedFinishMs - budgetShare * budgetMs;
+    if (fair.congested) {
+      const slotMs = nextSlot(tenants.hintAt[slot]!, costIms, fair.rateOf(slot), nowMs);
+      tenants.hintAt[slot] = slotMs;
+      waitMs = Math.max(waitMs, slotMs - nowMs);
+    }
+    const boundMs = (view.queues[rank]!.aheadIms(nowMs) + costIms - view.boundIms(rank)) / view.free[rank]!;
+    return overloadHintMs(Math.max(waitMs, boundMs), this.#random);
+  }
+}
+
+/** ims of one unit of cost; 1 until a batcher has told what a run takes. */
+const imsPerCost = ({ view }: ModelAdmission, variant: string): number =>
+  view.times.known ? view.times.imsPerCost(variant) : 1;
+
+/** When its batch will start and its answer be here, in a batch as large as what waits makes it. */
+function predict(
+  { view }: ModelAdmission,
+  { rows }: Candidate,
+  { queueMs, lagMs }: { queueMs: number; lagMs: number },
+  decision: Decision,
+): void {
+  const { times, capacity } = view;
+  const ahead = capacity > 0 ? (queueMs * capacity) / times.imsPerRow('') : 0;
+  const expected = Math.max(rows + ahead, times.fill * times.operatingRows);
+  const batchRows = Math.max(rows, Math.min(times.operatingRows, expected));
+  const startMs = queueMs + 0.5 * times.runMs(decision.variant, batchRows) * view.busyShare;
+  decision.predictedWaitMs = startMs;
+  decision.predictedFinishMs = startMs + times.slowRunMs(decision.variant, batchRows) + view.hopMs + lagMs;
+}

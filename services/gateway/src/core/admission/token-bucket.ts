@@ -1,0 +1,52 @@
+/**
+ * Tokens that come at a rate and are kept up to a burst. Whoever finds any may take what it needs, so a request larger than the
+ * burst is served too and the debt is waited off: the rate holds exactly, whatever the sizes are.
+ */
+export class TokenBucket {
+  readonly #perMs: number;
+  readonly #burst: number;
+  #tokens: number;
+  #share = 1;
+  #atMs: number;
+
+  constructor(options: { perMs: number; burst: number; nowMs: number }) {
+    this.#perMs = options.perMs;
+    this.#burst = options.burst;
+    this.#tokens = options.burst;
+    this.#atMs = options.nowMs;
+  }
+
+  /** The part of rate and burst that this bucket has; other gateways have the rest. */
+  setShare(share: number, nowMs: number): void {
+    this.#refill(nowMs);
+    this.#share = share;
+  }
+
+  hasAny(nowMs: number): boolean {
+    this.#refill(nowMs);
+    return this.#tokens > 0;
+  }
+
+  take(tokens: number): void {
+    this.#tokens -= tokens;
+  }
+
+  /** Until so many are there. */
+  waitMs(tokens: number, nowMs: number): number {
+    this.#refill(nowMs);
+    return Math.max(0, tokens - this.#tokens) / Math.max(1e-9, this.perMs);
+  }
+
+  /** Tokens per ms that come here. */
+  get perMs(): number {
+    return this.#perMs * this.#share;
+  }
+
+  #refill(nowMs: number): void {
+    if (nowMs > this.#atMs) {
+      this.#tokens += this.perMs * (nowMs - this.#atMs);
+      this.#atMs = nowMs;
+    }
+    this.#tokens = Math.min(this.#burst * this.#share, this.#tokens);
+  }
+}

@@ -1,0 +1,27 @@
+import type { ErrorCode } from '@spillway/errors/catalogue';
+import { SpillwayError } from '@spillway/errors/spillway-error';
+import type { Decision } from './admission/admission.ts';
+
+/** What a caller is told, by the knob that fired. Constant texts: under a flood this is the hottest path of all. */
+const TEXTS: Record<Exclude<Decision['reason'], ''>, string> = {
+  quota: 'the quota of this key is used up',
+  fair_rate: 'the model is at its capacity, and this tenant has its share of it',
+  predicted_finish: 'the answer could not be ready within the deadline',
+  queue_bound: 'the queue of this model and class is at its bound',
+  gateway_cpu: 'the gateway is at the limit of its processor',
+  expired: 'the deadline has passed',
+  brownout: 'this class is not served while the overload lasts',
+  bus: 'the message bus is away',
+  brake: 'an operator has limited this traffic',
+  limit: 'the model is at the limit that its owner has set',
+};
+
+/** The error for a request that admission refused. Generic clients are told not to repeat it on their own, except vip. */
+export function refusalOf({ code, reason, retryAfterMs, rank }: Decision): SpillwayError {
+  const text = (TEXTS as Record<string, string>)[reason] ?? 'the request was refused';
+  return SpillwayError.refusal((code || 'OVERLOADED') as ErrorCode, text, {
+    reason,
+    retryAfterMs,
+    autoRetry: rank === 0,
+  });
+}

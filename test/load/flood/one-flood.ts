@@ -1,0 +1,77 @@
+import { measureCapacity } from '@spillway/load/capacity';
+import { progressLine } from '@spillway/load/progress';
+import type { LoadReport } from '@spillway/load/report';
+import { runLoad } from '@spillway/load/run-load';
+import type { Mesh } from '@spillway/testing/mesh';
+import { counterSum } from './mesh-metrics.ts';
+import { floodMix, type MixOptions, stepProfile, vipShare } from './mix.ts';
+
+export type FloodOptions = Pick<MixOptions, 'model' | 'capacity' | 'times' | 'deadlineMs'> & {
+  retry?: MixOptions['retry'];
+  protocol?: MixOptions['protocol'];
+  /** The flood lasts until so many calls of vip were offered, and at least `seconds`. */
+  vipCalls: number;
+  seconds: { calm: number; flood: number; after: number };
+  seed: number;
+  onProgress?: (line: string) => void;
+};
+
+export type FloodRun = {
+  report: LoadReport;
+  /** Rows: `late` began after their deadline, `wasted` ended after it; of all that ran. */
+  rows: { ran: number; startedLate: number; wasted: number };
+};
+
+const deadlineRows = async (mesh: Mesh): Promise<FloodRun['rows']> => {
+  const of = (name: string): Promise<number> => counterSum(mesh, 'batcher', name);
+  return {
+    ran: await of('spillway_batcher_rows_run_total'),
+    startedLate: await of('spillway_batcher_rows_started_late_total'),
+    wasted: await of('spillway_batcher_rows_finished_late_total'),
+  };
+};
+
+/** One flood against a mesh that runs: calm, flood, calm again. */
+export async function oneFlood(mesh: Mesh, options: FloodOptions): Promise<FloodRun> {
+  const { capacity, times, seconds, vipCalls, seed, onProgress } = options;
+  const vipRate = vipShare(times) * times * capacity;
+  const flood = Math.max(seconds.flood, Math.ceil(vipCalls / vipRate));
+  const before = await deadlineRows(mesh);
+  const report = await runLoad({
+    title: `${options.model} at ${times} times its capacity`,
+    kinds: floodMix({ ...options, keys: mesh.keys }),
+    plan: { profile: stepProfile(options, { ...seconds, flood }), process: 'poisson' },
+    targets: { http: mesh.url, grpc: mesh.grpc },
+    capacity,
+    seed,
+    ...(onProgress && { onProgress: (progress) => onProgress(progressLine(progress)) }),
+  });
+  const after = await deadlineRows(mesh);
+  return {
+    report,
+    rows: {
+      ran: after.ran - before.ran,
+      startedLate: after.startedLate - before.startedLate,
+      wasted: after.wasted - before.wasted,
+    },
+  };
+}
+
+/** What the mesh serves of a model when there is always something to do, requests/s. */
+export async function capacityOf(
+  mesh: Mesh,
+  { model, deadlineMs, inFlight, seconds }: { model: string; deadlineMs: number; inFlight: number; seconds: number },
+): Promise<number> {
+  const [kind] = floodMix({ model, keys: mesh.keys, capacity: 1, times: 1, deadlineMs });
+  if (kind === undefined) throw new Error('a mix has kinds');
+  const standard = { ...kind, name: 'standard', trafficClass: 'standard' as const, key: mesh.keys.standard };
+  const targets = { http: mesh.url };
+  const measured = await measureCapacity({
+    kind: standard,
+    targets,
+    inFlight,
+    warmUpMs: 2_000,
+    measureMs: seconds * 1_000,
+  });
+  return measured.perSecond;
+}
