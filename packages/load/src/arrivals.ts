@@ -55,21 +55,3 @@ export function replayArrivals(timesMs: Float64Array): Arrivals {
     },
   };
 }
-
-/** Several streams as one, in the order of time. */
-export function mergedArrivals(streams: readonly Arrivals[]): Arrivals & { source(): number } {
-  const heads = streams.map((stream) => stream.next());
-  let last = -1;
-  return {
-    next: () => {
-      let first = 0;
-      for (let n = 1; n < heads.length; n += 1) if ((heads[n] as number) < (heads[first] as number)) first = n;
-      const timeMs = heads[first] ?? Number.POSITIVE_INFINITY;
-      if (timeMs < Number.POSITIVE_INFINITY) heads[first] = (streams[first] as Arrivals).next();
-      last = first;
-      return timeMs;
-    },
-    /** Index of the stream that the last time came from. */
-    source: () => last,
-  };
-}

@@ -129,7 +129,7 @@ function lengthPrefixed(bytes: Buffer): Buffer[] {
   return [length, bytes];
 }
 
-/** Whole number of `rows` and the like are chosen by the kind; these are for models that take text. */
+/** For models that take text, where no others were given. */
 export const SAMPLE_TEXTS: readonly string[] = [
   'When will my new card arrive?',
   'I was charged twice for the same purchase.',

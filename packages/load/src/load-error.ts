@@ -2,3 +2,8 @@
 export class LoadError extends Error {
   override readonly name = 'LoadError';
 }
+
+/** The target does not do its part: it is away, does not know the model, or answers nothing. */
+export class TargetError extends Error {
+  override readonly name = 'TargetError';
+}

@@ -3,7 +3,7 @@ import { constantRate } from './profile.ts';
 import { parseProfile } from './profile-text.ts';
 import { readDuration, readNumber, readRate } from './quantity.ts';
 import { type ReplayPlan, windowAroundPeak } from './replay.ts';
-import type { LoadPlan } from './schedule.ts';
+import type { ArrivalProcess, LoadPlan } from './schedule.ts';
 import type { Trace } from './trace-csv.ts';
 
 /** Texts of flags that say when requests are due. */
@@ -12,7 +12,7 @@ export type PlanTexts = {
   /** How long `rate` holds. */
   for?: string;
   profile?: string;
-  /** `poisson` or `constant`. */
+  /** `poisson`, `constant` or `gamma:0.25`. */
   process?: string;
   /** `10m..70m`, or `peak:60m`. */
   window?: string;
@@ -35,10 +35,7 @@ export function planOfTexts(
   if (trace !== undefined) {
     return { trace: trace.trace, label: trace.name, replay: replayOf(texts, trace.trace, capacity) };
   }
-  const process = texts.process ?? 'poisson';
-  if (process !== 'poisson' && process !== 'constant') {
-    throw new LoadError(`--process: expected poisson or constant, got "${process}"`);
-  }
+  const process = readProcess(texts.process ?? 'poisson');
   if ((texts.rate === undefined) === (texts.profile === undefined)) {
     throw new LoadError('expected one of --rate, --profile and --trace');
   }
@@ -49,6 +46,12 @@ export function planOfTexts(
   const rate = readRate(texts.rate ?? '', '--rate', capacity);
   const forMs = readDuration(texts.for ?? '30s', '--for');
   return { profile: [{ label: 'load', pieces: constantRate(rate, forMs) }], process };
+}
+
+function readProcess(text: string): ArrivalProcess {
+  if (text === 'poisson' || text === 'constant') return text;
+  if (text.startsWith('gamma:')) return { gamma: readNumber(text.slice(6), '--process', { min: 0.01, max: 100 }) };
+  throw new LoadError(`--process: expected poisson, constant or gamma:<shape>, got "${text}"`);
 }
 
 function replayOf(texts: PlanTexts, trace: Trace, capacity: number | undefined): ReplayPlan {

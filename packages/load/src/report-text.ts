@@ -35,7 +35,7 @@ export const COLUMNS = [
 ] as const;
 
 /** The cells of one group in one phase, in the order of `COLUMNS`. */
-export function cells(name: string, group: GroupReport, seconds: number): string[] {
+function cells(name: string, group: GroupReport, seconds: number): string[] {
   const perSecond = (n: number): string => (seconds > 0 ? (n / seconds).toFixed(1) : '–');
   return [
     name,
@@ -57,6 +57,14 @@ export function cells(name: string, group: GroupReport, seconds: number): string
   ];
 }
 
+/** A row for each group that did something, and one for all of them. */
+export function phaseRows({ groups }: LoadReport, phase: PhaseReport): string[][] {
+  const seconds = (phase.toMs - phase.fromMs) / 1_000;
+  const active = groups.filter((name) => (phase.groups[name]?.attempts ?? 0) + (phase.groups[name]?.offered ?? 0) > 0);
+  const rows = active.map((name) => cells(name, phase.groups[name] as GroupReport, seconds));
+  return active.length > 1 ? [...rows, cells('all', phase.all, seconds)] : rows;
+}
+
 function aligned(rows: readonly (readonly string[])[]): string[] {
   const widths = COLUMNS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows.map((row) =>
@@ -70,9 +78,10 @@ export function phaseFacts(phase: PhaseReport, capacity: number | null): string[
   const seconds = (phase.toMs - phase.fromMs) / 1_000;
   const facts: string[] = [];
   if (capacity !== null && seconds > 0) {
-    const goodput = all.good / seconds;
+    const degraded =
+      all.degraded === 0 ? '' : `, ${percent((all.good + all.degraded) / seconds, capacity)} with degraded answers`;
     facts.push(
-      `offered ${(all.offered / seconds / capacity).toFixed(2)} × capacity, goodput ${percent(goodput, capacity)} of capacity`,
+      `offered ${(all.offered / seconds / capacity).toFixed(2)} × capacity, goodput ${percent(all.good / seconds, capacity)} of capacity${degraded}`,
     );
   }
   const bad = all.refused + all.failed + all.late + all.wrong;
@@ -82,7 +91,8 @@ export function phaseFacts(phase: PhaseReport, capacity: number | null): string[
     );
   }
   if (all.failed + all.wrong > 0) facts.push(`failed by ${shares(all.failedBy)}`);
-  if (all.attempts > all.offered) facts.push(`${(all.attempts / all.offered).toFixed(2)} attempts per request`);
+  if (all.attempts > all.offered && all.offered > 0)
+    facts.push(`${(all.attempts / all.offered).toFixed(2)} attempts per request`);
   const { hints } = all;
   if (hints.given > 0) facts.push(`Retry-After on ${hints.given} refusals, p50 ${ms(at(hints.hint, 0.5))} ms`);
   if (hints.retried > 0) {
@@ -123,9 +133,7 @@ export function reportText(report: LoadReport): string[] {
   const lines = [`${report.title}: ${report.startedAt}, ${report.machine}, seed ${report.seed}`, ...report.about];
   for (const phase of report.phases) {
     const seconds = (phase.toMs - phase.fromMs) / 1_000;
-    const rows = report.groups.map((name) => cells(name, phase.groups[name] as GroupReport, seconds));
-    const all = report.groups.length > 1 ? [cells('all', phase.all, seconds)] : [];
-    lines.push('', `${phase.label}, ${seconds.toFixed(1)} s`, ...aligned([COLUMNS, ...rows, ...all]));
+    lines.push('', `${phase.label}, ${seconds.toFixed(1)} s`, ...aligned([COLUMNS, ...phaseRows(report, phase)]));
     lines.push(...phaseFacts(phase, report.capacity).map((fact) => `  ${fact}`));
   }
   lines.push('', ...recoveryFacts(report), generatorFact(report));

@@ -57,7 +57,7 @@ const DEFAULTS = {
   plain: false,
 };
 
-/** Loads a target as planned and tells what its clients saw. @throws Error when the target cannot be reached before the start. */
+/** Loads a target as planned and tells what its clients saw. @throws TargetError when the target cannot be reached before the start. */
 export async function runLoad(options: LoadOptions): Promise<LoadReport> {
   const settings = { ...DEFAULTS, ...options, inputs: options.inputs ?? {}, runId: randomBytes(4).toString('hex') };
   const { kinds, seed } = settings;

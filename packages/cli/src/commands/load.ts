@@ -1,10 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { ConfigError } from '@spillway/config/config-error';
+import { measureCapacity } from '@spillway/load/capacity';
 import { reportPage } from '@spillway/load/html/page';
 import type { Kind } from '@spillway/load/kind';
-import { LoadError } from '@spillway/load/load-error';
-import { measureCapacity } from '@spillway/load/measure-capacity';
+import { LoadError, TargetError } from '@spillway/load/load-error';
 import { type MixFile, readMixFile } from '@spillway/load/mix-file';
 import { mixOfTexts, readProtocol } from '@spillway/load/mix-text';
 import type { Targets } from '@spillway/load/open-transports';
@@ -61,6 +61,7 @@ export const OPTIONS = {
 
 const MOST_REPORTS = 8;
 const VOID = 3;
+const MEASURE_DEADLINE_MS = 5_000; // long enough for 256 requests in flight: nothing is to be refused
 
 type Values = ReturnType<typeof parse>['values'];
 
@@ -76,6 +77,7 @@ export async function run(context: Context, argv: string[]): Promise<number> {
     return await load(context, model, values);
   } catch (error) {
     if (error instanceof LoadError) throw usageError(`load: ${error.message}`, 'load');
+    if (error instanceof TargetError) throw new CliError(error.message);
     if (error instanceof ConfigError) throw new CliError(error.message, ['See: ./spillway load --help'], 2);
     throw error;
   }
@@ -164,9 +166,11 @@ async function readCapacity(
   if (text !== 'measure') return readNumber(text, '--capacity', { min: 0.001, max: 1e7 });
   context.say('measuring the capacity: 256 requests in flight for 7 s');
   const heaviest = kinds.reduce((a, b) => (b.weight > a.weight ? b : a)) as Kind;
-  const capacity = await measureCapacity({ kind: heaviest, targets, inputs, plain });
-  context.say(`capacity: ${capacity.toFixed(1)} requests/s`);
-  return capacity;
+  const kind: Kind = { ...heaviest, deadlineMs: [{ value: MEASURE_DEADLINE_MS, weight: 1 }] };
+  const options = { kind, targets, inputs, plain, inFlight: 256, warmUpMs: 2_000, measureMs: 5_000 };
+  const { perSecond } = await measureCapacity(options);
+  context.say(`capacity: ${perSecond.toFixed(1)} requests/s`);
+  return perSecond;
 }
 
 function readPlan(context: Context, values: Values, capacity: number | undefined): LoadPlan {

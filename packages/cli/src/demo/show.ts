@@ -7,6 +7,7 @@ import { table } from '../table.ts';
 import { type DriveResult, drive, mean, quantile } from './drive.ts';
 import { openEventSender } from './event-sender.ts';
 import { type ExpectedCase, readCases } from './expected.ts';
+import { FLOODED, showFlood } from './flood.ts';
 import { openGrpcSender } from './grpc-sender.ts';
 import { type Sender, type SentResult, sendAll } from './sender.ts';
 
@@ -48,7 +49,10 @@ export async function show(context: Context, state: MeshState, key: string | und
 
   print(context, single, { gRPC: grpc, 'NATS events': events }, crowd);
   await showTrace(context, single);
-  return judge(context, { single, crowd }, [grpc, events]);
+  const wrongInFlood = work.some(({ model }) => model === FLOODED) ? await showFlood(context, state, key) : 0;
+  if (wrongInFlood > 0) context.say(`wrong: ${wrongInFlood} answers during the flood`);
+  const code = judge(context, { single, crowd }, [grpc, events]);
+  return wrongInFlood > 0 ? 1 : code;
 }
 
 async function through(sender: Sender, work: Work): Promise<SentResult> {

@@ -1,5 +1,5 @@
-import type { GroupReport, LoadReport } from '../report.ts';
-import { COLUMNS, cells, generatorFact, phaseFacts, recoveryFacts } from '../report-text.ts';
+import type { LoadReport } from '../report.ts';
+import { COLUMNS, generatorFact, phaseFacts, phaseRows, recoveryFacts } from '../report-text.ts';
 import { batchRow, gaugeRow, latencyRow, outcomeRow, percentileRow, type Row } from './plots.ts';
 import { CSS } from './style.ts';
 import { escapeXml } from './svg.ts';
@@ -66,8 +66,7 @@ function section(title: string, rows: readonly Row[]): string {
 function figures(report: LoadReport): string {
   const phases = report.phases.map((phase) => {
     const seconds = (phase.toMs - phase.fromMs) / 1_000;
-    const rows = report.groups.map((name) => cells(name, phase.groups[name] as GroupReport, seconds));
-    if (report.groups.length > 1) rows.push(cells('all', phase.all, seconds));
+    const rows = phaseRows(report, phase);
     const facts = phaseFacts(phase, report.capacity).map((fact) => `<p class="soft">${escapeXml(fact)}</p>`);
     return `<h3>${escapeXml(phase.label)}, ${seconds.toFixed(1)} s</h3><div class="wide">${tableOf(rows)}</div>${facts.join('')}`;
   });

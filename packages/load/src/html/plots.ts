@@ -1,4 +1,4 @@
-import { type LoadReport, QUANTILES, type TimelineGroup } from '../report.ts';
+import { type LoadReport, type PhaseReport, QUANTILES, type TimelineGroup } from '../report.ts';
 import { ms } from '../report-text.ts';
 import { type Band, chart, type Line, legend, PLOT } from './chart.ts';
 import { axisNumber, exactScale, linearScale, logScale, type Scale } from './scale.ts';
@@ -13,6 +13,9 @@ const seconds = (value: number): string => `${axisNumber(value)} s`;
 const max = (values: readonly (number | null)[]): number => values.reduce<number>((m, v) => Math.max(m, v ?? 0), 0);
 const smallest = (values: readonly (number | null)[]): number =>
   values.reduce<number>((m, v) => (v === null || v <= 0 ? m : Math.min(m, v)), Number.POSITIVE_INFINITY);
+
+/** Without what came after the end, which is a few retries. */
+const planned = ({ phases }: LoadReport): PhaseReport[] => phases.filter(({ fromMs, toMs }) => toMs > fromMs);
 
 const bandsOf = ({ phases }: LoadReport): Band[] =>
   phases.length < 2 ? [] : phases.map(({ label, fromMs, toMs }) => ({ label, from: fromMs / 1_000, to: toMs / 1_000 }));
@@ -72,8 +75,9 @@ export function outcomeRow(reports: readonly LoadReport[], group: string): Row {
 }
 
 /** The last slice may be cut by the end of the run. */
-function secondsOf({ phases, timeline }: LoadReport, slice: number): number {
-  const leftMs = (phases.findLast(({ fromMs, toMs }) => toMs > fromMs)?.toMs ?? 0) - slice * timeline.sliceMs;
+function secondsOf(report: LoadReport, slice: number): number {
+  const { timeline } = report;
+  const leftMs = (planned(report).at(-1)?.toMs ?? 0) - slice * timeline.sliceMs;
   return (leftMs > 0 ? Math.min(leftMs, timeline.sliceMs) : timeline.sliceMs) / 1_000;
 }
 
@@ -117,7 +121,7 @@ const DRAWN = QUANTILES.filter((quantile) => [0.5, 0.9, 0.99, 0.999, 0.9999].inc
 /** Latency by percentile, a line for each phase. A percentile that fewer than one request lies above is not drawn. */
 export function percentileRow(reports: readonly LoadReport[], group: string): Row {
   const of = (report: LoadReport) =>
-    report.phases.map(({ label, groups }) => {
+    planned(report).map(({ label, groups }) => {
       const latency = groups[group]?.latency;
       const samples = latency?.samples ?? 0;
       const points = QUANTILES.map((q, n): [number, number | null] => [
@@ -137,18 +141,18 @@ export function percentileRow(reports: readonly LoadReport[], group: string): Ro
     const xName = (value: number): string => `p${shareName(1 - 10 ** -value)}`;
     return chart({ x, y, yLabel: 'ms', xName, lines });
   });
-  const [most] = [...reports].sort((a, b) => b.phases.length - a.phases.length);
-  const names = (most?.phases ?? []).map(({ label }, n) => ({ name: label, colour: colourOf(n + 1) }));
+  const [most] = reports.map(planned).sort((a, b) => b.length - a.length);
+  const names = (most ?? []).map(({ label }, n) => ({ name: label, colour: colourOf(n + 1) }));
   return { title: group, note: '', legend: legend(names), charts };
 }
 
 /** Answers by the rows of their batch, a colour for each phase. */
 export function batchRow(reports: readonly LoadReport[]): Row {
-  const sizes = reports.flatMap(({ phases }) => phases.flatMap(({ all }) => Object.keys(all.batches).map(Number)));
+  const sizes = reports.flatMap((report) => planned(report).flatMap(({ all }) => Object.keys(all.batches).map(Number)));
   const largest = Math.max(1, ...sizes);
   const x = exactScale(largest + 1, ACROSS, 8);
   const sharesOf = (report: LoadReport): [rows: number, share: number][][] =>
-    report.phases.map(({ all }) => {
+    planned(report).map(({ all }) => {
       const total = Object.values(all.batches).reduce((sum, n) => sum + n, 0);
       return Object.entries(all.batches).map(([rows, n]) => [Number(rows), (100 * n) / total]);
     });
@@ -165,13 +169,13 @@ export function batchRow(reports: readonly LoadReport[]): Row {
         to: rows - 0.5 + (phase + 1) * width,
         height: share,
         colour: colourOf(phase + 1),
-        title: `${report.phases[phase]?.label ?? ''}: ${share.toFixed(1)} % of the answers from batches of ${rows}`,
+        title: `${planned(report)[phase]?.label ?? ''}: ${share.toFixed(1)} % of the answers from batches of ${rows}`,
       })),
     );
     return chart({ x, y, yLabel: '% of answers', bars });
   });
-  const [most] = [...reports].sort((a, b) => b.phases.length - a.phases.length);
-  const names = (most?.phases ?? []).map(({ label }, n) => ({ name: label, colour: colourOf(n + 1) }));
+  const [most] = reports.map(planned).sort((a, b) => b.length - a.length);
+  const names = (most ?? []).map(({ label }, n) => ({ name: label, colour: colourOf(n + 1) }));
   return {
     title: 'Batch sizes',
     note: 'answers by the rows of their batch, as their receipts say',

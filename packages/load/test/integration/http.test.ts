@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { test } from 'node:test';
+import { measureCapacity } from '../../src/capacity.ts';
 import { HttpPool, type HttpReply } from '../../src/http-pool.ts';
+import type { Kind } from '../../src/kind.ts';
 import { mixOfTexts } from '../../src/mix-text.ts';
 import { parseProfile } from '../../src/profile-text.ts';
 import { runLoad } from '../../src/run-load.ts';
@@ -138,6 +140,21 @@ test('any server of the protocol can be loaded: what it answers, refuses and gar
   assert.deepEqual([all.offered, all.good, all.wrong, all.refused, all.failed], [80, 20, 20, 20, 20]);
   assert.deepEqual([all.refusedBy, all.failedBy], [{ 503: 20 }, { 500: 20, wrong: 20 }]);
   assert.deepEqual([all.hints.given, all.hints.hint.max], [20, 1_000]);
+});
+
+test('capacity is what a closed loop is answered; a server that answers nothing has none', async () => {
+  let isBusy = false;
+  await using server = await serve((req, res) => {
+    if (req.method === 'GET') res.end(JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }] }));
+    else res.writeHead(isBusy ? 429 : 200).end('{"outputs":[]}');
+  });
+  const [kind] = mixOfTexts({}, { model: 'any', protocol: 'http', tenant: 'test' }) as [Kind];
+  const options = { kind, targets: { http: server.url }, inFlight: 4, warmUpMs: 10, measureMs: 200 };
+  const { perSecond, answered, refused, failed } = await measureCapacity(options);
+  assert.ok(answered > 0 && refused === 0 && failed === 0);
+  assert.equal(perSecond, answered * 5);
+  isBusy = true;
+  await assert.rejects(measureCapacity(options), /capacity: nothing was answered in time \(429\)/);
 });
 
 type LoadPhase = Awaited<ReturnType<typeof runLoad>>['phases'][number];

@@ -22,7 +22,9 @@ async function startSmallMesh() {
   return { mesh, [Symbol.asyncDispose]: () => open.disposeAsync() };
 }
 
-test('every protocol reaches the mesh, every request ends once, and its answer and receipt are read', async () => {
+test('every protocol reaches the mesh, every request ends once, and its answer and receipt are read', {
+  timeout: 60_000,
+}, async () => {
   await using small = await startSmallMesh();
   const { mesh } = small;
   const kinds = PROTOCOLS.map(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Arrivals, mergedArrivals, profileArrivals, replayArrivals } from '../../src/arrivals.ts';
-import { constantGaps, type Gaps, gammaGaps, poissonGaps, weibullGaps } from '../../src/gaps.ts';
+import { type Arrivals, profileArrivals } from '../../src/arrivals.ts';
+import { constantGaps, type Gaps, gammaGaps, poissonGaps } from '../../src/gaps.ts';
 import { constantRate, ramp, sawtooth, squareBursts } from '../../src/profile.ts';
 import { randomStream } from '../../src/random.ts';
 
@@ -96,8 +96,6 @@ test('square bursts are high for their length and low for the rest, also when th
 for (const [name, gaps, cv] of [
   ['gamma with shape 0.25', gammaGaps(randomStream(1, 'g'), 0.25), 2],
   ['gamma with shape 4', gammaGaps(randomStream(2, 'g'), 4), 0.5],
-  ['Weibull with shape 0.5', weibullGaps(randomStream(3, 'w'), 0.5), Math.sqrt(5)],
-  ['Weibull with shape 1', weibullGaps(randomStream(4, 'w'), 1), 1],
 ] as const) {
   test(`gaps of ${name} have mean 1 and a CV of ${cv.toFixed(2)}`, () => {
     const drawn = Array.from({ length: 200_000 }, gaps);
@@ -107,22 +105,10 @@ for (const [name, gaps, cv] of [
   });
 }
 
-test('merged streams come in the order of time, each time with its stream', () => {
-  const merged = mergedArrivals([replayArrivals(Float64Array.of(1, 4)), replayArrivals(Float64Array.of(2, 3, 5))]);
-  const seen: [number, number][] = [];
-  for (let t = merged.next(); t < Number.POSITIVE_INFINITY; t = merged.next()) seen.push([t, merged.source()]);
-  assert.deepEqual(seen, [
-    [1, 0],
-    [2, 1],
-    [3, 1],
-    [4, 0],
-    [5, 1],
-  ]);
-});
-
 test('a piece that cannot be is refused with the value', () => {
   assert.throws(() => constantRate(-1, 1_000), /rate: expected at least 0 requests\/s, got -1/);
   assert.throws(() => constantRate(1, 0), /duration: expected more than 0 ms, got 0/);
   assert.throws(() => squareBursts({ low: 1, high: 2, burstMs: 3, periodMs: 2 }, 9), /burst: expected at most/);
   assert.throws(() => sawtooth(1, 2, 0, 1_000), /period: expected/);
+  assert.throws(() => gammaGaps(Math.random, 0), /shape: expected a number above 0, got 0/);
 });

@@ -114,6 +114,8 @@ test('a rate or a profile becomes a plan', () => {
   assert.ok('profile' in plan);
   assert.equal(expectedRequests(allPieces(plan.profile)), 600);
   assert.equal(plan.process, 'poisson');
+  const bursty = planOfTexts({ profile: '10 1s', process: 'gamma:0.25' }, undefined);
+  assert.deepEqual('process' in bursty && bursty.process, { gamma: 0.25 });
 });
 
 test('a trace becomes a plan with its window, speed and peak', () => {
@@ -127,7 +129,7 @@ for (const [texts, message] of [
   [{}, /expected one of --rate, --profile and --trace/],
   [{ rate: '1', profile: '1 1s' }, /expected one of --rate, --profile and --trace/],
   [{ profile: '1 1s', for: '1s' }, /--for goes with --rate/],
-  [{ rate: '1', process: 'random' }, /--process: expected poisson or constant, got "random"/],
+  [{ rate: '1', process: 'random' }, /--process: expected poisson, constant or gamma.*got "random"/],
   [{ rate: '1', speed: '2' }, /--speed goes with --trace/],
 ] as const) {
   test(`the plan ${JSON.stringify(texts)} is refused`, () => {

@@ -3,23 +3,11 @@ import type { Clock } from '@spillway/lifecycle/clock';
 import type { BulkFloor } from './bulk-floor.ts';
 import { ClassLists, type Queued } from './class-lists.ts';
 import type { BatchRules } from './model-rules.ts';
+import { Lateness, type Place } from './place.ts';
 import type { Prediction } from './run-time.ts';
 
 /** Why a batch left when it did: the values of `Batch.closed_by`. */
 export type CloseReason = 'size' | 'cost' | 'idle' | 'delay' | 'deadline' | 'shape' | 'drain';
-
-/** The instance that a batch is formed for. */
-export type Place<T> = {
-  /** Until it can begin: a batch may be running there. */
-  startInMs: number;
-  /**
-   * Of batches of a variant. Not trusted: nothing was measured lately; then nothing is dropped or cut on the prediction's word,
-   * else a wrong one could last for ever.
-   */
-  predict(variant: string): Prediction;
-  /** Absent: it serves every request of the model. */
-  serves?: ((entry: T) => boolean) | undefined;
-};
 
 /** `expired` have passed their deadline or can no longer meet it: they are out of the queue and must not run. */
 export type Taken<T> = { batch: T[]; rows: number; closedBy: CloseReason; expired: T[] };
@@ -118,7 +106,7 @@ export class BatchQueue<T extends Queued> {
       dropLate = survey.rows > size && this.#someFit(place, head.key, size, fits);
       if (!dropLate) size = shrink(size, survey.tightestOtherMs, fits);
     }
-    const lasts = (entry: T): boolean => entry.rank === 0 || !dropLate || fits(size, entry.deadlineMs);
+    const lasts = (entry: T): boolean => !dropLate || entry.rank === 0 || fits(size, entry.deadlineMs);
     const reserved = floor !== undefined && size === wanted ? this.#reserved(floor, head, size, lasts) : 0;
 
     const batch: T[] = [];
@@ -133,7 +121,7 @@ export class BatchQueue<T extends Queued> {
       for (let i = 0; i < list.length; i += 1) {
         const entry = list[i] as T;
         if (rows < room && entry.key === head.key) {
-          if (!lasts(entry)) {
+          if (dropLate && !lasts(entry)) {
             this.#lists.gone(entry);
             expired.push(entry);
             continue;
@@ -171,8 +159,9 @@ export class BatchQueue<T extends Queued> {
   expire(place: Place<T> | undefined): T[] {
     const nowMs = this.#clock.now();
     const expired: T[] = [];
+    const lateness = new Lateness(this.rules, place, nowMs);
     for (const rank of CLASSES.keys()) {
-      this.#lists.remove(rank, expired, (entry) => this.#hopeless(entry, place, nowMs));
+      if (this.#dropsLate) this.#lists.remove(rank, expired, (entry) => lateness.is(entry));
       const { timeoutAction, timeoutMs = Number.POSITIVE_INFINITY } = this.rules.policies[rank] ?? {};
       if (timeoutAction === 'delay') this.#lists.putLast(rank, ({ sinceMs }) => nowMs - sinceMs >= timeoutMs);
     }
@@ -223,11 +212,12 @@ export class BatchQueue<T extends Queued> {
       otherKeys: false,
       expired: [],
     };
+    const lateness = new Lateness(this.rules, place, nowMs);
     for (const list of this.#lists.byRank) {
       let kept = 0;
       for (let i = 0; i < list.length; i += 1) {
         const entry = list[i] as T;
-        if (this.#hopeless(entry, place, nowMs)) {
+        if (this.#dropsLate && lateness.is(entry)) {
           if (drop) {
             this.#lists.gone(entry);
             survey.expired.push(entry);
@@ -240,17 +230,6 @@ export class BatchQueue<T extends Queued> {
       list.length = kept;
     }
     return survey;
-  }
-
-  /** Could not make it even alone, or its class does not let it wait any longer. */
-  #hopeless(entry: T, place: Place<T> | undefined, nowMs: number): boolean {
-    if (!this.#dropsLate) return false;
-    if (entry.deadlineMs <= nowMs) return true;
-    const policy = this.rules.policies[entry.rank];
-    if (policy?.timeoutAction === 'reject' && nowMs - entry.sinceMs >= policy.timeoutMs) return true;
-    if (place === undefined) return false;
-    const prediction = place.predict(entry.variant);
-    return prediction.trusted && this.#doneAtMs(place, prediction, nowMs, entry.rows) > entry.deadlineMs;
   }
 }
 

@@ -73,7 +73,7 @@ export class Capacity {
     this.#deadlinesSeen += 1;
   }
 
-  /** Sums up the instances that take their batches here, as they are now. */
+  /** Sums up the instances that take their batches here, as they are now, less what other models use of them. */
   measure(slots: readonly Slot[], rules: { shortestDeadlineMs: number; slowStartMs: number }, nowMs: number): void {
     const limitMs = BATCH_SHARE * rules.shortestDeadlineMs;
     const mine = slots.filter((slot) => slot.asked && !slot.leaving);
@@ -101,7 +101,7 @@ export class Capacity {
         }
         this.healthy += 1;
         const rows = instance.rowsNow({ operatingRows, slowStartMs: rules.slowStartMs, nowMs });
-        this.raw += rows / time.predictMs(rows) / best;
+        this.raw += (slot.ownShare * rows) / time.predictMs(rows) / best;
       }
     }
   }

@@ -5,13 +5,14 @@ import { type Instance, Slot } from './slot.ts';
 /** More than any worker has use for: a wrong count must not make the batcher pour everything into one stream. */
 const MOST_CREDITS = 1_024;
 
-/** An instance that would take a batch now, or when what it has is nearly done. */
+/** An instance that would take a batch now, or when what it has, or other models have there, is nearly done. */
 export type Free = { instance: Instance; startInMs: number };
 
 /** Permissions to send batches, by worker and model. */
 export class Credits {
   readonly #clock: Clock;
   readonly #byModel = new Map<string, Slot[]>();
+  readonly #byWorker = new Map<string, Slot[]>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -24,7 +25,10 @@ export class Credits {
       known.versions = new Set(served.versions);
       return known;
     }
-    const slot = new Slot(this.#clock, worker, served);
+    const siblings = this.#byWorker.get(worker) ?? [];
+    const slot = new Slot(this.#clock, worker, served, siblings, siblings[0]?.turns);
+    siblings.push(slot);
+    this.#byWorker.set(worker, siblings);
     const slots = this.#byModel.get(served.model);
     if (slots === undefined) this.#byModel.set(served.model, [slot]);
     else slots.push(slot);
@@ -42,8 +46,7 @@ export class Credits {
   /** Nothing further goes to this worker. @returns its models. */
   stop(worker: string): string[] {
     const models: string[] = [];
-    for (const slot of this.#all()) {
-      if (slot.worker !== worker) continue;
+    for (const slot of this.#byWorker.get(worker) ?? []) {
       slot.leaving = true;
       slot.free = 0;
       models.push(slot.model);
@@ -54,6 +57,7 @@ export class Credits {
   /** @returns the models that this worker served. */
   leave(worker: string): string[] {
     const models = this.stop(worker);
+    this.#byWorker.delete(worker);
     for (const model of models) {
       const slots = this.slotsOf(model).filter((slot) => slot.worker !== worker);
       if (slots.length === 0) this.#byModel.delete(model);
@@ -72,10 +76,11 @@ export class Credits {
     const found: Free[] = [];
     for (const slot of this.slotsOf(model)) {
       if (slot.free <= 0) continue;
-      const { trap } = slot;
+      const { trap, sharing } = slot;
+      const behindMs = sharing * slot.othersMs(nowMs);
       for (const instance of slot.instances) {
         if (instance.suspect || (trap && instance.inFlight > 0)) continue;
-        found.push({ instance, startInMs: instance.startInMs(nowMs) });
+        found.push({ instance, startInMs: instance.startInMs(nowMs) + behindMs });
       }
     }
     if (found.length > 1) {
@@ -89,6 +94,21 @@ export class Credits {
     return found;
   }
 
+  /** The healthy instance that can begin first, with or without a credit. */
+  earliest(model: string): Free | undefined {
+    const nowMs = this.#clock.now();
+    let best: Free | undefined;
+    for (const slot of this.slotsOf(model)) {
+      if (slot.leaving || !slot.asked) continue;
+      const behindMs = slot.sharing * slot.othersMs(nowMs);
+      for (const instance of slot.instances) {
+        const startInMs = instance.startInMs(nowMs) + behindMs;
+        if (!instance.suspect && (best === undefined || startInMs < best.startInMs)) best = { instance, startInMs };
+      }
+    }
+    return best;
+  }
+
   /** False: whoever takes batches of this model has said goodbye, or never asked for one: none will follow. */
   hasHome(model: string): boolean {
     return this.slotsOf(model).some((slot) => slot.asked && !slot.leaving);
@@ -99,21 +119,7 @@ export class Credits {
     return this.slotsOf(model).some((slot) => !slot.leaving && slot.healthy && (slot.free > 0 || slot.inFlight > 0));
   }
 
-  /** What other models have at this worker, ms: where executors are shared, a batch may wait for it. */
-  othersMs(worker: string, model: string): number {
-    let ms = 0;
-    for (const slot of this.#all()) {
-      if (slot.worker !== worker || slot.model === model) continue;
-      for (const instance of slot.instances) ms += instance.startInMs(this.#clock.now());
-    }
-    return ms;
-  }
-
   #find(worker: string, model: string): Slot | undefined {
     return this.slotsOf(model).find((slot) => slot.worker === worker);
-  }
-
-  *#all(): Iterable<Slot> {
-    for (const slots of this.#byModel.values()) yield* slots;
   }
 }

@@ -1,14 +1,13 @@
 import type { BatchDone, BatcherLoad, Hello, LoadState } from '@spillway/contracts/messages';
 import type { Clock } from '@spillway/lifecycle/clock';
-import type { CloseReason } from './batch-queue.ts';
-import { Credits, type Free } from './credits.ts';
+import { Credits } from './credits.ts';
 import { HeldFrames } from './frames.ts';
 import { type Dispatch, InFlightBatches } from './in-flight.ts';
 import { learnFrom } from './learn-from.ts';
 import { type Mechanism, ModelQueues } from './model-queues.ts';
 import type { BatchRules } from './model-rules.ts';
 import { type Returned, Returns } from './returns.ts';
-import type { Instance } from './slot.ts';
+import type { Instance, Slot } from './slot.ts';
 import { findSuspects, withdraw } from './suspects.ts';
 import type { Work } from './work.ts';
 
@@ -19,6 +18,9 @@ export type { Returned } from './returns.ts';
 export const TICK_MS = 10;
 /** After a stall of this process what instances said in the meantime must be read before one is taken for silent. */
 const STALLED_MS = 3 * TICK_MS;
+
+/** From here on the executors of a worker count as shared by its models. */
+const SHARED = 0.5;
 
 export type DispatcherOptions = {
   clock: Clock;
@@ -93,9 +95,11 @@ export class Dispatcher {
     const refused: Work[] = [];
     const [first] = work;
     if (first === undefined) return refused;
-    let [rows, cost] = [0, 0];
+    const queue = queues.queueOf(first);
+    let rows = 0;
+    let cost = 0;
     for (const one of work) {
-      if (!queues.queueOf(one).push(one)) refused.push(one);
+      if (!queue.push(one)) refused.push(one);
       rows += one.rows;
       cost += one.cost;
     }
@@ -117,11 +121,16 @@ export class Dispatcher {
     const queues = this.#models.get(model);
     if (queues === undefined) return { dispatch: undefined, expired, retryInMs: Number.POSITIVE_INFINITY };
     if (queues.pausedForMs > 0) return { dispatch: undefined, expired, retryInMs: queues.pausedForMs };
+    const nowMs = this.#options.clock.now();
     let retryInMs = Number.POSITIVE_INFINITY;
     for (const free of this.credits.free(model)) {
       const stageInMs = this.draining ? 0 : queues.stageInMs(free.instance, free.startInMs);
       if (stageInMs > 0) {
         retryInMs = Math.min(retryInMs, stageInMs);
+        continue;
+      }
+      if (free.startInMs >= 1 && !this.#isNext(free.instance.slot)) {
+        retryInMs = Math.min(retryInMs, free.startInMs);
         continue;
       }
       const taken = queues.take(free.instance, this.credits, free.startInMs, this.draining);
@@ -132,8 +141,10 @@ export class Dispatcher {
       for (const work of taken.expired) expired.push(work);
       this.drop(taken.expired);
       if (taken.batch.length === 0) continue;
-      return { dispatch: this.#dispatch(queues, free, taken), expired, retryInMs };
+      const dispatch = queues.toDispatch(free.instance, taken, this.#options.newBatchId());
+      return { dispatch: this.#send(dispatch), expired, retryInMs };
     }
+    if (!queues.requests.empty && queues.mayLook(nowMs)) expired.push(...this.#expire(model, queues, nowMs));
     return { dispatch: undefined, expired, retryInMs };
   }
 
@@ -147,9 +158,11 @@ export class Dispatcher {
     if (done.notStarted) this.#returns.putBack(dispatch, ended, 'returns', nowMs);
     else if (done.lost) this.#returns.putBack(dispatch, ended, 'losses', nowMs, dispatch.work.length > 1);
     else {
-      const arrivedMs = nowMs - dispatch.slot.hop.ms / 2;
-      for (const { rows, deadlineMs } of dispatch.work) if (deadlineMs < arrivedMs) ended.lateRows += rows;
-      for (const { frame } of dispatch.work) if (frame.durable) this.frames.leave(frame);
+      const endedMs = nowMs - dispatch.slot.hop.ms / 2;
+      for (const { rows, deadlineMs, frame } of dispatch.work) {
+        if (deadlineMs < endedMs) ended.lateRows += rows;
+        if (frame.durable) this.frames.leave(frame);
+      }
       if (dispatch.withdrawn) this.#forgetCopies(dispatch);
     }
     return ended;
@@ -171,8 +184,7 @@ export class Dispatcher {
     for (const [model, queues] of this.#models) {
       const slots = this.credits.slotsOf(model);
       queues.tick(slots, nowMs);
-      const expired = queues.expire();
-      this.drop(expired);
+      const expired = this.#expire(model, queues, nowMs);
       for (const work of expired) ticked.expired.push(work);
       const suspects = stalled ? [] : findSuspects(this.credits, model, queues.capacity.operatingRows, nowMs);
       for (const instance of suspects) {
@@ -265,35 +277,31 @@ export class Dispatcher {
     return forgotten;
   }
 
-  #dispatch(
-    queues: ModelQueues,
-    { instance, startInMs }: Free,
-    taken: { batch: Work[]; rows: number; closedBy: CloseReason },
-  ): Dispatch {
-    const { slot } = instance;
-    const first = taken.batch[0] as Work;
-    const nowMs = this.#options.clock.now();
-    const operatingRows = queues.operatingRows(slot, first.variant);
-    const dispatch: Dispatch = {
-      batchId: this.#options.newBatchId(),
-      model: slot.model,
-      slot,
-      instance,
-      work: taken.batch,
-      rows: taken.rows,
-      closedBy: taken.closedBy,
-      sentAtMs: nowMs,
-      predictedMs: slot.runTime(first.variant).predictMs(taken.rows),
-      fullRows: operatingRows,
-      short: queues.requests.empty,
-      alone: startInMs <= 0 && instance.inFlight === 0,
-      withdrawn: false,
-      traceparent: '',
-    };
+  #expire(model: string, queues: ModelQueues, nowMs: number): Work[] {
+    const expired = queues.expire(this.credits.earliest(model), nowMs);
+    this.drop(expired);
+    return expired;
+  }
+
+  /** While its worker is busy, a model waits for others there that had less of it. */
+  #isNext(slot: Slot): boolean {
+    if (slot.siblings.length < 2 || slot.sharing < SHARED) return true;
+    const waiting = slot.siblings.filter(
+      (other) =>
+        other !== slot &&
+        (other.free > 0 || other.inFlight > 0) &&
+        this.#models.get(other.model)?.requests.empty === false,
+    );
+    return slot.turns.isNext(slot, waiting);
+  }
+
+  #send(dispatch: Dispatch): Dispatch {
+    const { instance, slot, predictedMs, sentAtMs, work } = dispatch;
     slot.free -= 1;
-    instance.sent(dispatch.predictedMs, nowMs);
+    slot.turns.sent(slot, predictedMs);
+    instance.sent(predictedMs, sentAtMs);
     this.inFlight.add(dispatch);
-    for (const work of taken.batch) this.#settle(work);
+    for (const one of work) this.#settle(one);
     return dispatch;
   }
 

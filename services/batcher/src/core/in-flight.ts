@@ -17,8 +17,8 @@ export type Dispatch = {
   readonly fullRows: number;
   /** Nothing was left that waits. */
   readonly short: boolean;
-  /** The instance had nothing else when it left. */
-  readonly alone: boolean;
+  /** What other models had at its worker when it left for an instance without other batches; undefined: it had one. */
+  readonly behindMs: number | undefined;
   /** Its instance became suspect and what can still finish went elsewhere: nothing is done about its requests any more. */
   withdrawn: boolean;
   /** Of the batch span; empty: no request in it is sampled. */

@@ -15,7 +15,11 @@ export function learnFrom(dispatch: Dispatch, done: BatchDone, capacity: Capacit
   instance.ended({ predictedMs, runMs, ran, nowMs });
   if (lost || errorCode === 'BACKEND_FAILED') instance.lose(nowMs); // requests that fail alone do not fail their batch
   if (!ran) return;
-  if (dispatch.alone) slot.hop.observe(nowMs - dispatch.sentAtMs - runMs);
+  slot.ran(runMs);
+  const { behindMs } = dispatch;
+  const awayMs = nowMs - dispatch.sentAtMs - runMs;
+  if (behindMs === 0) slot.hop.observe(awayMs);
+  else if (behindMs !== undefined && behindMs > slot.hop.ms) slot.observeSharing(behindMs, awayMs - slot.hop.ms);
   const first = dispatch.work[0] as Work;
   if (warm) slot.runTime(first.variant).observe(rows, busyMs(dispatch, runMs, endedMs, nowMs), fullRows);
   if (!suspect && !first.frame.durable) capacity?.ended(rows, fullRows, dispatch.short);
@@ -27,6 +31,7 @@ export function learnFrom(dispatch: Dispatch, done: BatchDone, capacity: Capacit
  */
 function busyMs({ sentAtMs, slot }: Dispatch, runMs: number, lastEndedMs: number, nowMs: number): number {
   const gapMs = nowMs - lastEndedMs;
-  const waited = sentAtMs + slot.hop.ms <= lastEndedMs;
+  const waited =
+    sentAtMs + slot.hop.ms <= lastEndedMs && slot.othersEndedMs < lastEndedMs && slot.othersMs(nowMs) === 0;
   return waited && gapMs <= BACK_TO_BACK.factor * runMs + BACK_TO_BACK.ms ? gapMs : runMs;
 }

@@ -1,13 +1,15 @@
 import type { BatcherLoad, RunTime as RunTimeMessage } from '@spillway/contracts/messages';
 import type { Clock } from '@spillway/lifecycle/clock';
-import { BatchQueue, type Place, type Taken } from './batch-queue.ts';
+import { BatchQueue, type Taken } from './batch-queue.ts';
 import { BulkFloor } from './bulk-floor.ts';
 import { BATCH_SHARE, Capacity } from './capacity.ts';
-import type { Credits } from './credits.ts';
+import type { Credits, Free } from './credits.ts';
+import type { Dispatch } from './in-flight.ts';
 import { JobsFloor } from './jobs-floor.ts';
 import { LoadMeter } from './load-meter.ts';
 import { MeshView } from './mesh-view.ts';
 import type { BatchRules } from './model-rules.ts';
+import type { Place } from './place.ts';
 import type { Prediction } from './run-time.ts';
 import type { Instance, Slot } from './slot.ts';
 import { SpareRate } from './spare-rate.ts';
@@ -28,6 +30,7 @@ export type ModelQueuesOptions = { jobsShare: number; bulkShare: number; off: re
 
 /** A timer of the runtime is exact to this. */
 const TIMER_MS = 1;
+const LOOK_MS = 2;
 
 /** What waits of one model, what it can do here, and what the mesh says of it. */
 export class ModelQueues {
@@ -43,6 +46,7 @@ export class ModelQueues {
   readonly #stagesLate: boolean;
   #rules: BatchRules;
   #lingers = true;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
   /** Nothing leaves before: after a pause the pulls of all classes must have had their chance. */
   #notBeforeMs = Number.NEGATIVE_INFINITY;
 
@@ -130,15 +134,44 @@ export class ModelQueues {
     return taken;
   }
 
-  /** Requests that have no time left, or less than the fastest instance would need for them alone. */
-  expire(): Work[] {
-    const fastest = this.capacity.reference?.instances[0];
-    return this.requests.expire(fastest === undefined ? undefined : this.#place(fastest, undefined, 0));
+  /** A batch that leaves now. */
+  toDispatch(instance: Instance, { batch, rows, closedBy }: Taken<Work>, batchId: string): Dispatch {
+    const { slot } = instance;
+    const variant = batch[0]?.variant ?? '';
+    const nowMs = this.#clock.now();
+    return {
+      batchId,
+      model: slot.model,
+      slot,
+      instance,
+      work: batch,
+      rows,
+      closedBy,
+      sentAtMs: nowMs,
+      predictedMs: slot.runTime(variant).predictMs(rows),
+      fullRows: this.operatingRows(slot, variant),
+      short: this.requests.empty,
+      behindMs: instance.inFlight === 0 ? slot.othersMs(nowMs) : undefined,
+      withdrawn: false,
+      traceparent: '',
+    };
+  }
+
+  /** Requests that have no time left, or less than they would need in the `next` instance that can begin. */
+  expire(next: Free | undefined, nowMs: number): Work[] {
+    this.#lookedAtMs = nowMs;
+    return this.requests.expire(next && this.#place(next.instance, undefined, next.startInMs));
+  }
+
+  /** Whether the last such look is long enough ago: it costs as much as forming a batch. */
+  mayLook(nowMs: number): boolean {
+    return nowMs - this.#lookedAtMs >= LOOK_MS;
   }
 
   /** Brings what is known up to date. */
   tick(slots: readonly Slot[], nowMs: number): void {
     const { capacity, meter } = this;
+    for (const slot of slots) slot.tick(nowMs);
     capacity.measure(slots, this.#rules, nowMs);
     const demand = this.mesh.offered(nowMs) - this.mesh.capacityElsewhere(nowMs);
     capacity.correct({ refusing: this.mesh.refusing(nowMs), demand, hopMs: this.hopMs(slots) }, nowMs);
@@ -181,12 +214,16 @@ export class ModelQueues {
   #left({ batch, rows }: Taken<Work>, slot: Slot): void {
     if (rows === 0) return;
     const nowMs = this.#clock.now();
+    const costs = [0, 0, 0];
     let bulkRows = 0;
+    let leastSinceMs = Number.NEGATIVE_INFINITY;
     for (const { rank, rows: own, cost, sinceMs } of batch) {
-      this.meter.left(rank, cost);
-      if (rank === 1) this.capacity.waited(nowMs - sinceMs);
-      else if (rank === 2) bulkRows += own;
+      costs[rank] = (costs[rank] ?? 0) + cost;
+      if (rank === 2) bulkRows += own;
+      else if (rank === 1 && sinceMs > leastSinceMs) leastSinceMs = sinceMs;
     }
+    for (const [rank, cost] of costs.entries()) this.meter.left(rank, cost);
+    this.capacity.waited(nowMs - leastSinceMs);
     this.floor.earn(rows, slot.maxRows);
     this.bulkFloor.paid(rows, bulkRows, this.operatingRows(slot));
   }

@@ -2,6 +2,7 @@ import type { ServedModel } from '@spillway/contracts/messages';
 import type { Clock } from '@spillway/lifecycle/clock';
 import { HopTime } from './hop-time.ts';
 import { RunTime } from './run-time.ts';
+import { Turns } from './turns.ts';
 
 /** The first batches of an executor pay for what the next ones have: they teach nothing about its speed. */
 const WARMING_BATCHES = 2;
@@ -116,6 +117,10 @@ export class Instance {
   }
 }
 
+/** Weight of one batch in what is known of shared executors. */
+const SHARING_WEIGHT = 0.1;
+const BUSY_OVER_MS = 1_000;
+
 /** What one worker does for one model. `worker` names its stream, not its process: a reconnect is another worker. */
 export class Slot {
   readonly worker: string;
@@ -125,6 +130,14 @@ export class Slot {
   /** As many as batches can run at the same time. */
   readonly instances: readonly Instance[];
   readonly hop = new HopTime();
+  /** Of all models of this worker, this one among them. */
+  readonly siblings: readonly Slot[];
+  readonly turns: Turns;
+  usedMs = 0;
+  /** How far its executors run the other models too, 0 to 1: what those have there is in the way of its batches. */
+  sharing = 1;
+  /** Instances that its own runs kept busy lately. */
+  busy = 0;
   versions: ReadonlySet<string>;
   /** Batches it would take now. */
   free = 0;
@@ -134,15 +147,23 @@ export class Slot {
   readonly #clock: Clock;
   readonly #full: RunTime;
   readonly #variants = new Map<string, RunTime>();
+  #ranMs = 0;
+  #busyAtMs: number;
 
-  constructor(clock: Clock, worker: string, served: ServedModel) {
-    const { model, versions, maxBatchSize, slots, runMsOne, runMsFull } = served;
+  constructor(clock: Clock, worker: string, served: ServedModel, siblings: readonly Slot[] = [], turns = new Turns()) {
+    const { model, versions, maxBatchSize, slots, runMsOne, runMsFull, variants = [] } = served;
+    this.siblings = siblings;
+    this.turns = turns;
+    this.#busyAtMs = clock.now();
     this.#clock = clock;
     this.worker = worker;
     this.model = model;
     this.versions = new Set(versions);
     this.maxRows = Math.max(1, maxBatchSize);
     this.#full = new RunTime(clock, { runMsOne, runMsFull, maxRows: this.maxRows });
+    for (const { variant, ...warmUp } of variants) {
+      this.#variants.set(variant, new RunTime(clock, { ...warmUp, maxRows: this.maxRows }));
+    }
     this.instances = Array.from({ length: Math.max(1, slots) }, () => new Instance(this, clock.now()));
   }
 
@@ -161,7 +182,52 @@ export class Slot {
     return this.instances.some((instance) => instance.suspect && instance.inFlight === 1);
   }
 
-  /** Learned apart for each variant of the model. A lighter one counts as slow as the full model until it has run. */
+  /** What other models have at its worker, for each of its instances, ms. */
+  othersMs(nowMs: number): number {
+    if (this.siblings.length < 2) return 0;
+    let ms = 0;
+    for (const sibling of this.siblings) {
+      if (sibling !== this) for (const instance of sibling.instances) ms += instance.startInMs(nowMs);
+    }
+    return ms / this.instances.length;
+  }
+
+  /** When a batch of another model last ended at its worker. */
+  get othersEndedMs(): number {
+    let ms = Number.NEGATIVE_INFINITY;
+    for (const sibling of this.siblings) {
+      if (sibling !== this) for (const { endedMs } of sibling.instances) ms = Math.max(ms, endedMs);
+    }
+    return ms;
+  }
+
+  /** Share of its instances' time that other models leave it; at least its part if all want as much as they can get. */
+  get ownShare(): number {
+    let othersBusy = 0;
+    for (const sibling of this.siblings) if (sibling !== this) othersBusy += sibling.busy;
+    const left = 1 - (this.sharing * othersBusy) / this.instances.length;
+    return Math.max(1 / Math.max(1, this.siblings.length), left);
+  }
+
+  /** A batch that left for an idle instance waited so long there, when others had `behindMs` before it. */
+  observeSharing(behindMs: number, waitedMs: number): void {
+    const share = Math.min(1, Math.max(0, waitedMs / behindMs));
+    this.sharing += SHARING_WEIGHT * (share - this.sharing);
+  }
+
+  ran(runMs: number): void {
+    this.#ranMs += runMs;
+  }
+
+  tick(nowMs: number): void {
+    const passedMs = nowMs - this.#busyAtMs;
+    if (passedMs <= 0) return;
+    this.#busyAtMs = nowMs;
+    this.busy += (1 - Math.exp(-passedMs / BUSY_OVER_MS)) * (this.#ranMs / passedMs - this.busy);
+    this.#ranMs = 0;
+  }
+
+  /** Learned apart for each variant of the model. A lighter one counts as slow as the full model until something else is known. */
   runTime(variant: string): RunTime {
     if (variant === '') return this.#full;
     let known = this.#variants.get(variant);
@@ -174,7 +240,7 @@ export class Slot {
     return known;
   }
 
-  /** Names of the lighter variants that have run here. */
+  /** Names of the lighter variants that can run or have run here. */
   variants(): Iterable<string> {
     return this.#variants.keys();
   }

@@ -13,7 +13,7 @@ export function findSuspects(credits: Credits, model: string, operatingRows: num
     for (const instance of slot.instances) {
       if (instance.suspect || instance.silentMs(nowMs) < SILENT_AT_LEAST_MS) continue;
       const runMs = Math.max(slot.runTime('').predictMs(operatingRows), instance.runningMs);
-      const limitMs = Math.max(SILENT_AT_LEAST_MS, RUNS * runMs) + credits.othersMs(slot.worker, model);
+      const limitMs = Math.max(SILENT_AT_LEAST_MS, RUNS * runMs) + slot.othersMs(nowMs);
       if (instance.silentMs(nowMs) >= limitMs) found.push(instance);
     }
   }

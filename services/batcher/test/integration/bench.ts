@@ -5,6 +5,7 @@ import { MODELS, type ModelRecord } from '@spillway/contracts/buckets';
 import type { TrafficClass } from '@spillway/contracts/classes';
 import {
   type Batch,
+  type BatchDone,
   type BatcherMessage,
   batcherMessageCodec,
   cancelCodec,
@@ -71,7 +72,8 @@ export class TestWorker {
     this.instance = instance;
     this.#initialCredits = credits;
     this.auto = auto;
-    const defaults = { versions: ['1'], maxBatchSize: 8, slots: 1, runLimitMs: 10_000, runMsOne: 1, runMsFull: 1 };
+    // Slow enough that a test may look around before it ends a batch: its worker is not taken for silent for 400 ms.
+    const defaults = { versions: ['1'], maxBatchSize: 8, slots: 1, runLimitMs: 10_000, runMsOne: 100, runMsFull: 100 };
     this.#model = { model: 'm', ...defaults, ...fields };
     this.#link = dialDuplex<BatcherMessage, WorkerMessage>({
       address,
@@ -92,7 +94,7 @@ export class TestWorker {
     this.#link.send({ credits: { model: 'm', batches } });
   }
 
-  done(batch: Batch, fields: { notStarted?: boolean; errorCode?: string } = {}): void {
+  done(batch: Batch, fields: Partial<BatchDone> = {}): void {
     const { batchId, model, rows } = batch;
     this.#link.send({ done: { batchId, model, rows, runMs: 1, errorCode: '', notStarted: false, ...fields } });
   }

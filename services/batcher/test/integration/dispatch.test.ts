@@ -158,13 +158,11 @@ test('a gateway that restarts under its name begins a new clock: its requests ar
   assert.ok((batch.items[0]?.queueMs ?? 0) < 1_000, `${batch.items[0]?.queueMs}`);
 });
 
-test('max_queue_delay makes a free instance wait for companions', async () => {
+test('max_queue_delay makes a free instance wait for companions, and the batch says so', async () => {
   await using bench = await MeshBench.start({ maxQueueDelayMs: 150 });
   const batcher = await bench.batcher();
   const worker = bench.worker(batcher, { credits: 1 });
-  await bench.gateway.publish('standard', [item(1)]);
-  await bench.holds(batcher, 'standard', 1);
-  await bench.gateway.publish('standard', [item(2)]);
+  await bench.gateway.publish('standard', [item(1), item(2)]);
   const batch = await worker.batch(0);
   assert.deepEqual([worker.seqs(), batch.closedBy], [[1, 2], 'delay']);
 });

@@ -67,8 +67,8 @@ test('the metrics count waits, sizes, pulls and what did not run', async () => {
   const batcher = await bench.batcher();
   const worker = bench.worker(batcher, { credits: 1 });
   await bench.gateway.publish('standard', [item(1), item(2)]);
-  await worker.batch(0);
-  await bench.gateway.publish('vip', [item(3, { budgetMs: 60 }), item(4)]);
+  const first = await worker.batch(0);
+  await bench.gateway.publish('vip', [item(3, { budgetMs: 250 }), item(4)]);
   await bench.holds(batcher, 'vip', 2);
   const page = await (await fetch(`http://127.0.0.1:${batcher.ports.health}/metrics`)).text();
   const value = (line: RegExp) => Number(line.exec(page)?.[1] ?? Number.NaN);
@@ -78,7 +78,8 @@ test('the metrics count waits, sizes, pulls and what did not run', async () => {
   assert.equal(value(/^spillway_batcher_in_flight_batches\{.*\} (\d+)/m), 1);
   assert.equal(value(/^spillway_batcher_held_frames\{.*\} (\d+)/m), 1);
   assert.ok(value(/^spillway_batcher_pulls_total\{service="batcher",class="vip",model="m"\} (\d+)/m) >= 1);
-  await new Promise((resolve) => setTimeout(resolve, 70)); // one expires
+  await bench.holds(batcher, 'vip', 1); // one expires, and leaves although no instance is free
+  worker.done(first);
   worker.credits(1);
   await worker.batch(1);
   const after = await (await fetch(`http://127.0.0.1:${batcher.ports.health}/metrics`)).text();

@@ -62,7 +62,7 @@ test('a request whose time is over leaves by the timer, without a free instance,
   bench.frame([item(4)]);
   bench.next();
   bench.dispatcher.tick(bench.clock.now());
-  const { message } = bench.frame([item(5, { budgetMs: 30 })], { trafficClass: 'vip' });
+  const { message } = bench.frame([item(5, { budgetMs: 50 })], { trafficClass: 'vip' });
   bench.frame([item(6, { budgetMs: 500 })]);
   const expired = () => {
     bench.clock.advance(5);

@@ -1,11 +1,11 @@
 import type { TrafficClass } from '@spillway/contracts/classes';
 import type { BatchDone, Hello, ServedModel, WorkFrame, WorkItem } from '@spillway/contracts/messages';
 import { ManualClock } from '@spillway/lifecycle/manual-clock';
-import type { Place } from '../../src/core/batch-queue.ts';
 import type { Queued } from '../../src/core/class-lists.ts';
 import { Dispatcher, type DispatcherOptions } from '../../src/core/dispatcher.ts';
 import type { FrameMessage } from '../../src/core/frames.ts';
 import type { BatchRules } from '../../src/core/model-rules.ts';
+import type { Place } from '../../src/core/place.ts';
 import type { Prediction } from '../../src/core/run-time.ts';
 import { unpackFrame, type Work } from '../../src/core/work.ts';
 

@@ -3,6 +3,8 @@ import type { Clock } from '@spillway/lifecycle/clock';
 
 const SAMPLE_MS = 20;
 const SAMPLES_PER_HEAP = 5;
+/** Of one sample in the moving mean of utilization: about 200 ms decide, so that one collection of garbage does not. */
+const WEIGHT = 0.1;
 /** So late for so long: whoever balances should send to another gateway. */
 const UNREADY_LAG_MS = 50;
 const UNREADY_AFTER_MS = 1_000;
@@ -12,20 +14,30 @@ export type SelfWatch = Disposable & {
   readonly inTime: boolean;
 };
 
-/** How far this process is behind: the lateness of a timer every 20 ms, the share of the heap every 100 ms. */
+/**
+ * How far this process is behind: the lateness of a timer and the share of time its loop works every 20 ms, the share of the heap
+ * every 100 ms. A late loop that has little to do is starved by others: refusing requests would not help it.
+ */
 export function watchSelf(
   clock: Clock,
-  sees: { observeLag(lagMs: number, nowMs: number): void; observeHeap(usedOverLimit: number): void },
+  sees: {
+    observeLag(lagMs: number, nowMs: number, utilization: number): void;
+    observeHeap(usedOverLimit: number): void;
+  },
 ): SelfWatch {
   let dueMs = clock.now() + SAMPLE_MS;
   let lateSinceMs = Number.POSITIVE_INFINITY;
   let inTime = true;
   let samples = 0;
+  let seen = performance.eventLoopUtilization();
+  let utilization = 0;
   let timer: NodeJS.Timeout;
   const sample = (): void => {
     const nowMs = clock.now();
     const lagMs = Math.max(0, nowMs - dueMs);
-    sees.observeLag(lagMs, nowMs);
+    utilization += WEIGHT * (performance.eventLoopUtilization(seen).utilization - utilization);
+    seen = performance.eventLoopUtilization();
+    sees.observeLag(lagMs, nowMs, utilization);
     lateSinceMs = lagMs > UNREADY_LAG_MS ? Math.min(lateSinceMs, nowMs) : Number.POSITIVE_INFINITY;
     inTime = !(nowMs - lateSinceMs >= UNREADY_AFTER_MS);
     samples += 1;

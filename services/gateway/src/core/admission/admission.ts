@@ -50,7 +50,7 @@ export class Admission {
   readonly #ladder: Ladder;
   readonly #resubmission = new Resubmission();
   readonly #door: (TokenBucket | undefined)[];
-  readonly #around: Around = { lagMs: 0, forced: undefined, weight: 1, ticketsOpen: true };
+  readonly #around: Around = { lagMs: 0, forced: undefined, weights: this.#weights, ticketsOpen: true };
   readonly #decision: Decision = {
     rung: 'run',
     variant: '',
@@ -169,7 +169,6 @@ export class Admission {
       return this.#refuse(rank, 'limit', model.limits.waitMs(nowMs));
     }
     around.lagMs = this.#guard.lagMs;
-    around.weight = this.#weights.of(rank, candidate.tenant);
     around.ticketsOpen = this.ticketsOpen;
     const decision = this.#fresh(rank);
     this.#ladder.decide(model, candidate, around, nowMs, decision);

@@ -1,5 +1,5 @@
 import type { GatewayLoad, TenantRate, TenantRest } from '@spillway/contracts/messages';
-import { FairRate } from './fair-rate.ts';
+import { FairRate, type Tick } from './fair-rate.ts';
 import { FleetDemand } from './fleet-demand.ts';
 import { type Goal, goalOf, pace } from './goal.ts';
 import { LowQuantile } from './low-quantile.ts';
@@ -12,6 +12,8 @@ import type { ClassFacts } from './types.ts';
 /** Tenants of a congested class that are named to the other gateways. */
 const MOST_TOLD = 32;
 const MOST_BURST_MS = 500;
+/** Between two plans within a tick. */
+const REPLAN_MS = 10;
 
 /** One class of one model: its tenants, how much may be admitted, and who may have it. */
 export class ClassControl {
@@ -25,6 +27,9 @@ export class ClassControl {
   readonly #settings: AdmissionSettings;
   readonly #demand = new FleetDemand();
   readonly #tightMs: LowQuantile;
+  #floorOnly = false;
+  #runMs = 0;
+  #plannedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: {
     rank: number;
@@ -61,31 +66,47 @@ export class ClassControl {
     if (this.budgetShare * budgetMs > leastMs) this.#tightMs.observe(budgetMs);
   }
 
-  tick(
-    view: ModelView,
-    floorOnly: boolean,
-    weights: TenantWeights,
-    tick: { elapsedMs: number; weight: number; nowMs: number },
-  ): void {
+  tick(view: ModelView, floorOnly: boolean, weights: TenantWeights, tick: Tick): void {
+    this.tenants.tick(tick.elapsedMs, tick.weight, this.fair.owesAfter, tick.nowMs);
+    this.fair.tick(tick);
+    this.#floorOnly = floorOnly;
+    this.#plan(view, weights, tick.nowMs, true);
+  }
+
+  /** Before each decision. The next tick may be 50 ms away: a flood that has just begun is planned for at once. */
+  refresh(view: ModelView, weights: TenantWeights, queueMs: number, nowMs: number): void {
+    const { fair, goal } = this;
+    if (fair.congested) fair.steer(pace(queueMs, goal, this.#runMs));
+    else if (queueMs > goal.enterMs && nowMs - this.#plannedMs >= REPLAN_MS) this.#plan(view, weights, nowMs, false);
+  }
+
+  #plan(view: ModelView, weights: TenantWeights, nowMs: number, inTime: boolean): void {
+    this.#plannedMs = nowMs;
     const rank = this.#rank;
-    const { nowMs } = tick;
-    this.tenants.tick(tick.elapsedMs, tick.weight, this.fair.owesAfter, nowMs);
     const floor = this.#settings.floor[rank]! * view.capacity;
-    const free = floorOnly ? floor : view.free[rank]!;
-    const runMs = view.times.runMs('', view.times.operatingRows);
+    const free = this.#floorOnly ? floor : view.free[rank]!;
     const meanCost = view.rates.meanCost[rank]!;
+    this.#runMs = view.times.runMs('', view.times.operatingRows);
     this.goal = goalOf({
       usableMs: this.budgetShare * this.#tightMs.value,
-      runMs,
+      runMs: this.#runMs,
       hopMs: view.hopMs,
       requestMs: free > 0 ? meanCost / free : 0,
+      atFloor: floor > 0 && free <= floor,
     });
     this.queueMs = view.queueMs(rank, nowMs);
-    this.capacity = this.#settings.ceiling[rank]! * free * pace(this.queueMs, this.goal, runMs);
-    const ownFull = view.rates.offered[rank]!;
-    this.#demand.collect(this.tenants, { rank, peers: view.peers.all, ownFull, weights, nowMs });
-    const supply = { free, capacity: this.capacity, queueMs: this.queueMs, goal: this.goal, meanCost };
-    if (view.capacity > 0) this.fair.plan(this.#demand, supply, tick);
+    if (!(view.capacity > 0)) return;
+    const capacity = this.#settings.ceiling[rank]! * free;
+    const now = pace(this.queueMs, this.goal, this.#runMs);
+    this.capacity = capacity * now;
+    const share = view.share(rank);
+    this.#demand.collect(this.tenants, { rank, peers: view.peers.all, share, meanCost, weights, nowMs });
+    const lately = view.rates.offeredLately(rank, nowMs) / share;
+    this.fair.plan(
+      this.#demand,
+      { capacity, lately, queueMs: this.queueMs, goal: this.goal, pace: now, meanCost },
+      { nowMs, inTime },
+    );
   }
 
   /** Adds the heaviest tenants, and the sum of the others, to what peers are told. */

@@ -4,7 +4,7 @@ import { HISTORY_TICKS, ticksAgo } from './ticks.ts';
 
 const RANKS = CLASSES.length;
 /** Over so long a step in traffic shows, before the moving means follow. */
-const RECENT_MS = 25;
+export const RECENT_MS = 25;
 /** Below this a rate is none: it would only fade for ever. ims per ms. */
 const NOTHING = 1e-7;
 
@@ -36,11 +36,10 @@ export class ClassRates {
     this.#admittedNow[rank]! += costIms;
   }
 
-  /** What has certainly been offered lately: the mean of the last 25 ms less twice its standard deviation (shot noise). */
+  /** What has certainly been offered lately. */
   offeredLately(rank: number, nowMs: number): number {
     const passedMs = Math.max(0, nowMs - this.#recentAtMs[rank]!);
-    const rate = this.#recent[rank]! * Math.exp(-passedMs / RECENT_MS);
-    return rate - 2 * Math.sqrt((rate * this.meanCost[rank]!) / (2 * RECENT_MS));
+    return certainRate(this.#recent[rank]! * Math.exp(-passedMs / RECENT_MS), this.meanCost[rank]!);
   }
 
   onRefused(rank: number, costIms: number): void {
@@ -87,6 +86,10 @@ export class ClassRates {
     }));
   }
 }
+
+/** A mean over `RECENT_MS` of requests of this mean cost, less its standard deviation (that of shot noise). */
+export const certainRate = (rate: number, meanCost: number): number =>
+  rate - Math.sqrt((rate * meanCost) / (2 * RECENT_MS));
 
 /** A moving mean after one more sample; a rate that has faded away becomes 0. */
 export function moved(mean: number, sample: number, weight: number): number {

@@ -3,10 +3,14 @@ const LEAST_LIMIT_MS = 5;
 const MOST_LIMIT_MS = 10;
 /** Of the shortest default deadline: what is late by less than this hurts nobody. */
 const DEADLINE_SHARE = 0.01;
-/** So many late samples in a row (60 ms): a pause of the collector is one, an overload never ends by itself. */
-const LATE_SAMPLES = 3;
+/** Between two samples. */
+const SAMPLE_MS = 20;
+/** A pause of the collector makes one late sample, or several that fall by this factor; an overload does not end by itself. */
+const FALLING = 0.9;
 const LEAST_SHARE = 0.02;
 const DOWN = 0.8;
+/** One sample takes no more than this away. */
+const MOST_DOWN = 0.4;
 const UP = 0.03;
 const LAG_WEIGHT = 0.3;
 
@@ -23,6 +27,7 @@ export class CpuGuard {
   deadlineMs = Number.POSITIVE_INFINITY;
   readonly #random: () => number;
   #late = 0;
+  #lastMs = 0;
   #standard = 0;
   #bulk = 0;
 
@@ -30,13 +35,21 @@ export class CpuGuard {
     this.#random = random;
   }
 
-  /** Every 20 ms. */
+  /** To be called every 20 ms. */
   observe(lagMs: number): void {
     this.lagMs += LAG_WEIGHT * (lagMs - this.lagMs);
     const limitMs = Math.min(MOST_LIMIT_MS, Math.max(LEAST_LIMIT_MS, DEADLINE_SHARE * this.deadlineMs));
+    const grownMs = lagMs - this.#lastMs;
+    const isFalling = lagMs < FALLING * this.#lastMs;
+    this.#lastMs = lagMs;
     this.#late = lagMs > limitMs ? this.#late + 1 : 0;
-    if (this.#late >= LATE_SAMPLES) this.share = Math.max(LEAST_SHARE, DOWN * this.share);
-    else if (this.#late === 0) this.share = Math.min(1, this.share + UP);
+    if (this.#late === 0) this.share = Math.min(1, this.share + UP);
+    else if (!isFalling && (this.#late >= 2 || this.share < 1)) {
+      // The loop falls behind by what it has too much, so the growth of the lag says how far to go down. While the lag falls,
+      // what is let on is little enough.
+      const excess = Math.max(0, grownMs) / SAMPLE_MS;
+      this.share = Math.max(LEAST_SHARE, this.share * Math.max(MOST_DOWN, DOWN / (1 + excess)));
+    }
     this.#standard *= 0.95;
     this.#bulk *= 0.95;
   }

@@ -7,13 +7,31 @@ import { fairShare } from './water-filling.ts';
 const OVER = 1.05;
 /** So many ticks without a cut end it. */
 const CALM_TICKS = 20;
+/**
+ * A long queue lowers the fair rate to this part of what it would be with none. The rate and not the sum: the queue of a heavy
+ * tenant drains at its own cost, while those who want little go on as before.
+ */
+const LEAST_PART = 0.5;
 /** How fast the correction of the rate follows what was really let through. */
 const GAIN = 0.1;
 const LEAST_CORRECTION = 1 / 32;
 const MOST_CORRECTION = 1.25;
 
-/** What the class may have, all gateways together; ims per ms. `free` is what is served, `capacity` what to admit. */
-export type Supply = { free: number; capacity: number; queueMs: number; goal: Goal; meanCost: number };
+/** `weight` of the tick in moving means. */
+export type Tick = { elapsedMs: number; weight: number; nowMs: number };
+
+/**
+ * What the class may have and wants, all gateways together; ims per ms. `capacity` is what may be admitted at pace 1, `pace` what
+ * the queue makes of it, `lately` what has certainly been offered in the last moment.
+ */
+export type Supply = {
+  capacity: number;
+  lately: number;
+  queueMs: number;
+  goal: Goal;
+  pace: number;
+  meanCost: number;
+};
 
 /**
  * G3: the fair rate between the tenants of one class and model. While the class is congested each tenant may use its weighted
@@ -27,6 +45,9 @@ export class FairRate {
   /** Of weight 1 at all gateways, before the correction; Infinity: no cut. */
   #rate = Number.POSITIVE_INFINITY;
   #correction = 1;
+  #plannedPace = 1;
+  #leastRate = 0;
+  #steering = 1;
   #virtual = 0;
   #atMs: number;
   #burstMs: number;
@@ -44,7 +65,7 @@ export class FairRate {
 
   /** ims per ms of a tenant of weight 1, all gateways; Infinity: nobody is cut. */
   get rate(): number {
-    return this.#rate * this.#correction;
+    return this.#correction * Math.max(this.#leastRate, this.#rate * this.#steering);
   }
 
   /** What a tenant may use here, ims per ms. */
@@ -57,22 +78,33 @@ export class FairRate {
     return this.congested ? this.#virtual - this.rate * this.#burstMs : Number.POSITIVE_INFINITY;
   }
 
-  /** @param weight of this tick in moving means. */
-  plan(demand: FleetDemand, supply: Supply, tick: { elapsedMs: number; weight: number; nowMs: number }): void {
-    this.#advance(tick.nowMs);
-    const wanted = demand.total / demand.told;
-    const over = wanted > supply.capacity;
-    const { enterMs, limitMs } = supply.goal;
-    this.#passedRate += tick.weight * (this.#passed / tick.elapsedMs - this.#passedRate);
+  tick({ elapsedMs, weight }: Tick): void {
+    this.#passedRate += weight * (this.#passed / elapsedMs - this.#passedRate);
     this.#passed = 0;
+  }
+
+  /** @param inTime False: between two ticks, so nothing that counts ticks may move. */
+  plan(demand: FleetDemand, supply: Supply, { nowMs, inTime }: { nowMs: number; inTime: boolean }): void {
+    this.#advance(nowMs);
+    const wanted = Math.max(demand.total / demand.told, supply.lately);
+    const over = wanted > supply.capacity * supply.pace;
+    const { enterMs, limitMs } = supply.goal;
     if (this.congested) {
-      this.#calmTicks = over || supply.queueMs > enterMs ? 0 : this.#calmTicks + 1;
+      if (inTime) this.#calmTicks = over || supply.queueMs > enterMs ? 0 : this.#calmTicks + 1;
       if (this.#calmTicks >= CALM_TICKS) this.#end();
-    } else if (over && supply.queueMs > (wanted > OVER * supply.free ? enterMs : limitMs)) this.#begin(demand, supply);
+    } else if (over && supply.queueMs > (wanted > OVER * supply.capacity ? enterMs : limitMs)) this.#begin(demand, supply);
     if (!this.congested) return;
-    const rate = fairShare(demand, supply.capacity * demand.told);
+    const rate = fairShare(demand, supply.capacity * supply.pace * demand.told);
     this.#rate = Number.isFinite(rate) ? rate : mostWanted(demand, supply);
-    if (over) this.#correct();
+    this.#leastRate = LEAST_PART * Math.min(mostWanted(demand, supply), fairShare(demand, supply.capacity * demand.told));
+    this.#plannedPace = supply.pace;
+    this.#steering = 1;
+    if (over && inTime) this.#correct();
+  }
+
+  /** The queue is known at every moment, so the rate follows it between plans. */
+  steer(pace: number): void {
+    this.#steering = pace / this.#plannedPace;
   }
 
   /** Whether a tenant has earned so much. Changes nothing, except that a tenant without a past gets one. */
@@ -117,9 +149,9 @@ export class FairRate {
     this.#calmTicks = 0;
     this.#correction = 1;
     this.#virtual = 0;
-    this.#rate = fairShare(demand, capacity * demand.told);
+    const rate = fairShare(demand, capacity * demand.told);
     for (let slot = 0; slot < this.#table.count; slot += 1) {
-      const heavy = demand.demand[slot]! > this.#rate * demand.weight[slot]!;
+      const heavy = demand.demand[slot]! > rate * demand.weight[slot]!;
       this.#table.finish[slot] = heavy ? -this.#random() * this.#units(slot, meanCost) : Number.NaN;
     }
   }
@@ -150,7 +182,7 @@ export class FairRate {
 }
 
 /** A rate at which nobody is cut. */
-function mostWanted({ demand, weight, count }: FleetDemand, { capacity }: Supply): number {
+function mostWanted({ demand, weight, count }: FleetDemand, { capacity }: Pick<Supply, 'capacity'>): number {
   let most = 0;
   for (let i = 0; i < count; i += 1) most = Math.max(most, demand[i]! / weight[i]!);
   return Math.max(1.2 * most, capacity);

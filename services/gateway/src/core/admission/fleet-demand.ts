@@ -11,8 +11,10 @@ export type Fleet = {
   rank: number;
   /** The other gateways. */
   peers: readonly Sender<GatewayLoad>[];
-  /** What is offered here in cost of the full model: peers tell theirs so. */
-  ownFull: number;
+  /** This gateway's share of the class, for what peers do not tell. */
+  share: number;
+  /** Of a request of the class, ims. */
+  meanCost: number;
   weights: TenantWeights;
   nowMs: number;
 };
@@ -43,18 +45,20 @@ export class FleetDemand implements Demands {
     this.#makeRoom(table.count);
     this.#foreign.clear();
     let live = 0;
-    let untold = 0;
+    let telling = 0;
     for (const peer of peers) {
       if (!peer.live) continue;
       live += 1;
-      if (tells(peer, rank)) this.#hear(peer, table, fleet);
-      else untold += peer.load.rates[rank]?.offered ?? 0;
+      if (!tells(peer, rank)) continue;
+      telling += 1;
+      this.#hear(peer, table, fleet);
     }
     this.count = 0;
     let own = 0;
     for (let slot = 0; slot < table.count; slot += 1) {
-      own += table.offered[slot]!;
-      this.#push(table.offered[slot]! + this.#peerOffers[slot]!, table.weight[slot]!);
+      const wanted = table.wanted(slot, fleet.meanCost, fleet.nowMs);
+      own += wanted;
+      this.#push(wanted + this.#peerOffers[slot]!, table.weight[slot]!);
       this.#moveShare(table, slot, live + 1);
     }
     for (const [hash, offered] of this.#foreign) this.#push(offered, fleet.weights.ofHash(rank, hash));
@@ -63,8 +67,7 @@ export class FleetDemand implements Demands {
       if (rest !== undefined && rest.count > 0) this.#push(rest.offered, rest.count);
     }
     const listed = this.total;
-    const unlisted = fleet.ownFull > 0 ? untold * (own / fleet.ownFull) : 0;
-    this.told = listed > 0 && unlisted > 0 ? listed / (listed + unlisted) : 1;
+    this.told = telling === live || !(listed > 0) ? 1 : listed / Math.max(listed, own / fleet.share);
   }
 
   /** Sum of the lists. */

@@ -19,13 +19,21 @@ export type Goal = {
  * @param usableMs Share of the tight deadlines (their 10th percentile) that prediction may use.
  * @param requestMs Time in which one mean request of this class is served.
  */
-export function goalOf(options: { usableMs: number; runMs: number; hopMs: number; requestMs: number }): Goal {
-  const { usableMs, runMs, hopMs, requestMs } = options;
+export function goalOf(options: {
+  usableMs: number;
+  runMs: number;
+  hopMs: number;
+  requestMs: number;
+  atFloor: boolean;
+}): Goal {
+  const { usableMs, runMs, hopMs, requestMs, atFloor } = options;
   const freeMs = Math.max(0, usableMs - 1.5 * runMs - hopMs);
   const halfMs = freeMs / 2;
   const limitMs = 0.8 * freeMs;
-  // A class that is served slowly (the floor of bulk) must have its next request at hand, or its share goes to waste.
-  const targetMs = Math.max(LEAST_TARGET_MS, Math.min(runMs / 2, halfMs), Math.min(1.5 * requestMs, halfMs));
+  // A class that is served slowly must have its next request at hand, or its share goes to waste; on its floor it takes what
+  // place the batches of others leave, so it waits as long as it can afford.
+  const wantedMs = atFloor ? halfMs : Math.max(Math.min(runMs / 2, freeMs / 4), Math.min(1.5 * requestMs, halfMs));
+  const targetMs = Math.max(LEAST_TARGET_MS, wantedMs);
   const calmMs = Math.min(halfMs, Math.max(LONGEST_CALM_QUEUE_MS, 2 * runMs));
   const enterMs = Math.max(targetMs, calmMs, Math.min(2 * requestMs, limitMs));
   return { targetMs, enterMs, limitMs: Math.max(enterMs, limitMs) };
@@ -33,4 +41,4 @@ export function goalOf(options: { usableMs: number; runMs: number; hopMs: number
 
 /** Rate to admit, as a share of what is free: a long queue lowers it, a short one raises it. */
 export const pace = (queueMs: number, { targetMs }: Goal, runMs: number): number =>
-  Math.min(1.1, Math.max(0.5, 1 + (targetMs - queueMs) / Math.max(200, 2 * runMs)));
+  Math.min(1.1, Math.max(0.5, 1 + (targetMs - queueMs) / Math.max(100, 2 * runMs)));

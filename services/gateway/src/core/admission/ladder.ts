@@ -1,6 +1,7 @@
 import type { ModelAdmission } from './model-admission.ts';
 import { nextSlot, overloadHintMs } from './retry-after.ts';
 import type { Mechanism } from './settings.ts';
+import type { TenantWeights } from './tenant-weights.ts';
 import type { Candidate, Decision, Reason } from './types.ts';
 
 /** A wait that a person would not notice is no wait: the batch was simply forming. */
@@ -15,8 +16,7 @@ export type Around = {
   lagMs: number;
   /** A person on call has set the variant; undefined: nobody has. */
   forced: string | undefined;
-  /** Of the tenant, beside others of its class. */
-  weight: number;
+  weights: TenantWeights;
   ticketsOpen: boolean;
 };
 
@@ -49,12 +49,13 @@ export class Ladder {
     const last = around.forced === undefined && this.#mayBeLighter(model, candidate) ? model.variants.length - 1 : 0;
     let variant = around.forced ?? model.variants[index]!;
     let costIms = variant === '' ? fullIms : candidate.cost * imsPerCost(model, variant);
-    const slot = control.tenants.slotOf(candidate.tenant, around.weight, 1);
+    const slot = control.tenants.slotOf(candidate.tenant, around.weights.of(rank, candidate.tenant), 1);
     view.rates.onOffered(rank, fullIms, nowMs);
-    control.tenants.onOffered(slot, costIms);
+    control.tenants.onOffered(slot, costIms, nowMs);
     if (view.capacity > 0) control.onBudget(candidate.budgetMs, view);
     view.refresh(nowMs);
     const queueMs = view.capacity > 0 ? view.queueMs(rank, nowMs) : 0;
+    if (view.capacity > 0) control.refresh(view, around.weights, queueMs, nowMs);
     const ticket = candidate.acceptsTicket && around.ticketsOpen;
     if (ticket && rank === BULK && model.effectiveLevel >= 3) {
       decision.rung = 'ticket';
@@ -75,7 +76,6 @@ export class Ladder {
       }
       if (reason === '') reason = refusedBy;
       index += 1;
-      while (index <= last && !view.times.has(model.variants[index]!)) index += 1;
       if (index > last) break;
       variant = model.variants[index]!;
       costIms = candidate.cost * imsPerCost(model, variant);
@@ -124,10 +124,8 @@ export class Ladder {
   }
 
   /** Where on the ladder a request that may be lighter begins: the brown-out's share of callers begins below the full model. */
-  #first({ view, variants, brownOut }: ModelAdmission, { stickyHash }: Candidate): number {
-    if (stickyHash / 2 ** 32 >= brownOut.lighterShare) return 0;
-    const index = variants.findIndex((variant) => variant !== '' && view.times.has(variant));
-    return Math.max(0, index);
+  #first({ brownOut }: ModelAdmission, { stickyHash }: Candidate): number {
+    return stickyHash / 2 ** 32 < brownOut.lighterShare ? 1 : 0;
   }
 
   #hintMs(

@@ -51,10 +51,6 @@ export class ServiceTimes {
     return line === undefined ? 0 : (line.baseMs + line.rowMs * rows) * line.slow;
   }
 
-  has(variant: string): boolean {
-    return this.#lines.has(variant);
-  }
-
   /** ims of one unit of `WorkItem.cost`, in a batch of the operating size. */
   imsPerCost(variant: string): number {
     return this.imsPerRow(variant) / this.#costPerRow;

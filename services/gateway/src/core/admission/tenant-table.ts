@@ -1,4 +1,4 @@
-import { moved } from './class-rates.ts';
+import { certainRate, moved, RECENT_MS } from './class-rates.ts';
 import { tenantHash } from './tenant-hash.ts';
 import { HISTORY_TICKS, ticksAgo } from './ticks.ts';
 
@@ -29,6 +29,8 @@ export class TenantTable {
   /** Time of the next slot of its fair rate that is not promised to a refused request yet. */
   hintAt: Column = new Float64Array(FIRST_SLOTS);
   #arrived: Column = new Float64Array(FIRST_SLOTS);
+  #recent: Column = new Float64Array(FIRST_SLOTS);
+  #recentAt: Column = new Float64Array(FIRST_SLOTS);
   #idleTicks: Column = new Float64Array(FIRST_SLOTS);
   #history: Column = new Float64Array(FIRST_SLOTS * HISTORY_TICKS);
   #tick = 0;
@@ -49,7 +51,8 @@ export class TenantTable {
     this.weight[slot] = weight;
     this.share[slot] = share;
     this.finish[slot] = Number.NaN;
-    for (const column of [this.offered, this.hintAt, this.#arrived, this.#idleTicks]) column[slot] = 0;
+    for (const column of [this.offered, this.hintAt, this.#arrived, this.#recent, this.#recentAt, this.#idleTicks])
+      column[slot] = 0;
     this.#history.fill(0, slot * HISTORY_TICKS, (slot + 1) * HISTORY_TICKS);
     this.#byName.set(name, slot);
     this.#byHash.set(hash, slot);
@@ -61,8 +64,19 @@ export class TenantTable {
     return this.#byHash.get(hash);
   }
 
-  onOffered(slot: number, costIms: number): void {
+  onOffered(slot: number, costIms: number, nowMs: number): void {
     this.#arrived[slot]! += costIms;
+    const passedMs = Math.max(0, nowMs - this.#recentAt[slot]!);
+    this.#recent[slot] = this.#recent[slot]! * Math.exp(-passedMs / RECENT_MS) + costIms / RECENT_MS;
+    this.#recentAt[slot] = nowMs;
+  }
+
+  /** What a tenant wants here: its moving mean, or what it has certainly sent lately, so that a step shows at once. */
+  wanted(slot: number, meanCost: number, nowMs: number): number {
+    const passedMs = nowMs - this.#recentAt[slot]!;
+    if (passedMs > 2 * RECENT_MS) return this.offered[slot]!;
+    const lately = this.#recent[slot]! * Math.exp(-Math.max(0, passedMs) / RECENT_MS);
+    return Math.max(this.offered[slot]!, certainRate(lately, meanCost));
   }
 
   /** What the tenant offered so long ago, to be compared with what a peer said of that time. */
@@ -109,7 +123,18 @@ export class TenantTable {
   }
 
   #columns(): Column[] {
-    return [this.hash, this.weight, this.offered, this.share, this.finish, this.hintAt, this.#arrived, this.#idleTicks];
+    return [
+      this.hash,
+      this.weight,
+      this.offered,
+      this.share,
+      this.finish,
+      this.hintAt,
+      this.#arrived,
+      this.#recent,
+      this.#recentAt,
+      this.#idleTicks,
+    ];
   }
 
   #grow(): void {
@@ -125,6 +150,8 @@ export class TenantTable {
     this.finish = longer(this.finish);
     this.hintAt = longer(this.hintAt);
     this.#arrived = longer(this.#arrived);
+    this.#recent = longer(this.#recent);
+    this.#recentAt = longer(this.#recentAt);
     this.#idleTicks = longer(this.#idleTicks);
     this.#history = longer(this.#history);
   }

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type LoadState, loadStateCodec } from '@spillway/contracts/messages';
+import { loadSubject } from '@spillway/contracts/subjects';
+import { item, MeshBench, until } from './bench.ts';
+
+/** Collects what batchers say of the model. */
+const listen = (bench: MeshBench): LoadState[] => {
+  const states: LoadState[] = [];
+  bench.gateway.bus.subscribe(loadSubject('m'), ({ payload }) => states.push(loadStateCodec.decode(payload)));
+  return states;
+};
+
+test('a batcher says its load 20 times a second while there is traffic, else once', async () => {
+  await using bench = await MeshBench.start();
+  const batcher = await bench.batcher();
+  const states = listen(bench);
+  const worker = bench.worker(batcher, { credits: 1, maxBatchSize: 4, runMsOne: 1_000, runMsFull: 1_000 });
+  await until('the idle state', () => states.length > 0);
+  const [idle] = states;
+  assert.deepEqual([idle?.batcher?.operatingRows, idle?.batcher?.healthy, idle?.batcher?.backlog.length], [4, 1, 3]);
+  assert.ok((idle?.epoch ?? 0) > 1_600_000_000, `${idle?.epoch}`);
+
+  await bench.gateway.publish('standard', [item(1)]);
+  const first = await worker.batch(0);
+  for (let seq = 2; seq <= 40; seq += 1) await bench.gateway.publish('standard', [item(seq)]);
+  const from = states.length;
+  const fromMs = performance.now();
+  await until('ten states', () => states.length >= from + 10);
+  const tookMs = performance.now() - fromMs;
+  assert.ok(tookMs > 350 && tookMs < 1_000, `${tookMs} ms`);
+  const seqs = states.map(({ seq }) => seq);
+  assert.deepEqual(
+    seqs,
+    [...seqs].sort((a, b) => a - b),
+  );
+
+  // What waits in the stream is known from the next delivery on: 31 requests of 250 ims each, but for the four pulled then.
+  worker.done(first);
+  worker.credits(1);
+  await worker.batch(1);
+  const standard = () => states.at(-1)?.batcher?.backlog[1];
+  await until('the look at the stream', () => (standard()?.pending ?? 0) > 0);
+  assert.ok(Math.abs((standard()?.pending ?? 0) - 27 * 250) < 3 * 250, `${standard()?.pending}`);
+  assert.ok(Math.abs((standard()?.held ?? 0) - 8 * 250) < 3 * 250, `${standard()?.held}`);
+});
+
+test('a stream that is empty is known to be, although no delivery says so', async () => {
+  await using bench = await MeshBench.start();
+  const batcher = await bench.batcher();
+  const states = listen(bench);
+  bench.worker(batcher, { credits: 1 });
+  const last = () => states.at(-1)?.batcher?.backlog[0];
+  await until('the look at the stream', () => (last()?.pendingAgeMs ?? -1) >= 0);
+  assert.equal(last()?.pending, 0);
+  assert.ok((last()?.pendingAgeMs ?? 1e9) < 20, `${last()?.pendingAgeMs}`);
+});
+
+test('a request that cannot finish in time any more is answered at once, without a free instance', async () => {
+  await using bench = await MeshBench.start();
+  const batcher = await bench.batcher();
+  const worker = bench.worker(batcher, { credits: 1, auto: true });
+  for (let seq = 1; seq <= 3; seq += 1) {
+    await bench.gateway.publish('standard', [item(seq)]);
+    await until('it ran', () => worker.seqs().length === seq);
+  }
+  worker.auto = false;
+  await bench.gateway.publish('standard', [item(4)]);
+  const running = await worker.batch(3);
+  worker.done(running, { runMs: 300 }); // the time is learned from what its worker says
+  worker.credits(1);
+  await bench.gateway.publish('standard', [item(5)]);
+  await worker.batch(4);
+  await bench.gateway.publish('standard', [item(6, { budgetMs: 60 })]);
+  const sentMs = performance.now();
+  await until('the answer', () => bench.gateway.replies.length > 0);
+  assert.ok(performance.now() - sentMs < 55, 'not before its deadline');
+  const [reply] = bench.gateway.replies;
+  assert.deepEqual([reply?.seq, reply?.errorCode, reply?.errorReason], [6, 'OVERLOADED', 'expired']);
+});
+
+test('requests of an instance that falls silent run elsewhere', async () => {
+  await using bench = await MeshBench.start();
+  const batcher = await bench.batcher();
+  const silent = bench.worker(batcher, { instance: 'a', credits: 1, runMsOne: 1, runMsFull: 1 });
+  await bench.gateway.publish('vip', [item(1), item(2)]);
+  await silent.batch(0);
+  const other = bench.worker(batcher, { instance: 'b', credits: 1 });
+  await other.batch(0);
+  assert.deepEqual(other.seqs(), [1, 2]);
+  assert.equal(await bench.metric(batcher, 'spillway_batcher_suspects_total', { model: 'm' }), 1);
+});
+
+test('a class whose queue policy is full refuses at once', async () => {
+  const queuePolicy = { timeoutAction: 'reject', allowTimeoutOverride: true, maxQueueSize: 2 } as const;
+  await using bench = await MeshBench.start({ queuePolicy });
+  const batcher = await bench.batcher();
+  const worker = bench.worker(batcher, { credits: 1 });
+  await bench.gateway.publish('standard', [item(1)]);
+  await worker.batch(0);
+  await bench.gateway.publish('standard', [item(2), item(3), item(4)]);
+  await until('the refusal', () => bench.gateway.replies.length > 0);
+  const [reply] = bench.gateway.replies;
+  assert.deepEqual([reply?.seq, reply?.errorCode, reply?.errorReason], [4, 'OVERLOADED', 'queue_bound']);
+});
