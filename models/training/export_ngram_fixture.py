@@ -7,7 +7,7 @@ import re
 from dataclasses import asdict
 
 import common
-from hashed_ngrams import NgramSpec, row_ids
+from hashed_ngrams import NgramSpec, row_ids, word_ids
 
 TARGET = common.MODELS.parent / "services/gpu-worker/test/unit/fixtures/hashed-ngrams.json"
 
@@ -38,14 +38,24 @@ SPECS = [
     NgramSpec(buckets=1000, max_ids=24, word_ngrams=(1, 2), char_ngrams=(3, 5)),
     NgramSpec(buckets=65536, max_ids=64, word_ngrams=(2, 3), char_ngrams=(1, 0)),
     NgramSpec(buckets=2**31 - 1, max_ids=64, word_ngrams=(1, 0), char_ngrams=(1, 2), lowercase=False),
+    NgramSpec(buckets=16384, max_ids=8, word_ngrams=(1, 1), char_ngrams=(3, 5), max_words=6),
 ]
+
+
+def written(text: bytes, spec: NgramSpec) -> str:
+    """Ids with spaces between them; with `max_words`, a comma after each word but the last."""
+    words = word_ids(text, spec) if spec.max_words else [row_ids(text, spec)]
+    return ",".join(" ".join(map(str, ids)) for ids in words)
 
 
 def main() -> None:
     common.arguments(__doc__)
     data = [text.encode() for text in TEXTS] + BYTES
     rows = [
-        {"spec": asdict(spec), "rows": [{"hex": text.hex(), "ids": " ".join(map(str, row_ids(text, spec)))} for text in data]}
+        {
+            "spec": {key: value for key, value in asdict(spec).items() if value is not None},
+            "rows": [{"hex": text.hex(), "ids": written(text, spec)} for text in data],
+        }
         for spec in SPECS
     ]
     TARGET.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ Rules, all on the UTF-8 bytes of the text (no Unicode normalisation, no locale):
 5. id = 1 + FNV-1a-32(prefix + n-gram) % buckets; prefix is the byte "w" or "c". Id 0 is padding.
 6. Order: word n-grams by first word, then by length; then character n-grams likewise. What exceeds `max_ids` is cut off.
    A repeated n-gram repeats its id.
+7. With `max_words`, each of the first so many words is a text of its own: the ids of a text are [words, max_ids].
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class NgramSpec:
     word_ngrams: tuple[int, int] = (1, 2)
     char_ngrams: tuple[int, int] = (3, 5)
     lowercase: bool = True
+    max_words: int | None = None
 
 
 def fnv1a(data: bytes, state: int = FNV_OFFSET) -> int:
@@ -75,10 +77,16 @@ def row_ids(text: str | bytes, spec: NgramSpec) -> list[int]:
     return ids[: spec.max_ids]
 
 
+def word_ids(text: str | bytes, spec: NgramSpec) -> list[list[int]]:
+    """Rule 7: the ids of each word, not padded."""
+    data = text.encode() if isinstance(text, str) else text
+    return [row_ids(word, spec) for word in words_of(data, spec.lowercase)[: spec.max_words]]
+
+
 def hashed_ngrams(texts: list[str] | list[bytes], spec: NgramSpec) -> np.ndarray:
-    """INT32 [rows, max_ids], padded with 0."""
-    out = np.zeros((len(texts), spec.max_ids), np.int32)
+    """INT32 [rows, max_ids] or [rows, max_words, max_ids], padded with 0."""
+    out = np.zeros((len(texts), spec.max_words or 1, spec.max_ids), np.int32)
     for row, text in enumerate(texts):
-        ids = row_ids(text, spec)
-        out[row, : len(ids)] = ids
-    return out
+        for word, ids in enumerate(word_ids(text, spec) if spec.max_words else [row_ids(text, spec)]):
+            out[row, word, : len(ids)] = ids
+    return out if spec.max_words else out[:, 0]

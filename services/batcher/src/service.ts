@@ -25,9 +25,10 @@ import { WorkIntake } from './adapters/work-intake.ts';
 import { WorkerServer } from './adapters/worker-server.ts';
 import { type BatcherConfig, batcherConfig } from './config.ts';
 import { Cancelled } from './core/cancelled.ts';
-import { Dispatcher, type Returned, TICK_MS } from './core/dispatcher.ts';
+import { Dispatcher, TICK_MS } from './core/dispatcher.ts';
 import type { Mechanism } from './core/model-queues.ts';
 import { OwnLevel } from './core/own-level.ts';
+import type { Returned } from './core/returns.ts';
 import type { Work } from './core/work.ts';
 import { createBatcherTelemetry } from './telemetry.ts';
 

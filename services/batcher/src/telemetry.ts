@@ -8,9 +8,10 @@ import { type BoundHistogram, counterOf, gaugeOf, histogramOf, type Metrics } fr
 import { ATTRIBUTES, METRICS, SPANS } from '@spillway/telemetry/names';
 import { recordSpan } from '@spillway/telemetry/spans';
 import type { FrameSource } from './adapters/frame-reader.ts';
-import type { Dispatcher, Ended, Returned } from './core/dispatcher.ts';
+import type { Dispatcher } from './core/dispatcher.ts';
 import type { Dispatch } from './core/in-flight.ts';
-import type { Instance } from './core/slot.ts';
+import type { Instance } from './core/instance.ts';
+import type { Ended, Returned } from './core/returns.ts';
 import type { Work } from './core/work.ts';
 
 export type DropReason = 'expired' | 'too_late' | 'cancelled' | 'abandoned' | 'bus_down' | 'queue_full';

@@ -51,8 +51,8 @@ export function differs(answer: unknown, model: ModelName, wanted: Outputs): str
       return `${output}: expected ${datatype} [${shape}], got ${got.datatype} [${got.shape}]`;
     }
     const at = data.findIndex((value, index) => !near(got.data[index], value));
-    if (at !== -1 || got.data.length !== data.length)
-      return `${output}[${at}]: expected ${data[at]}, got ${got.data[at]}`;
+    if (at !== -1) return `${output}[${at}]: expected ${data[at]}, got ${got.data[at]}`;
+    if (got.data.length !== data.length) return `${output}: expected ${data.length} numbers, got ${got.data.length}`;
   }
   return undefined;
 }

@@ -96,7 +96,10 @@ async function start({ names: [name, ...more], port, start: options }: Options):
   if (port === undefined) throw new Error('start: expected --port N');
   const stopping = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopping.abort());
-  const peer = await startPeer({ ...options, name, port, signal: stopping.signal });
+  const peer = await startPeer({ ...options, name, port, signal: stopping.signal }).catch((error: unknown) => {
+    if (!stopping.signal.aborted) throw error;
+  });
+  if (peer === undefined) return;
   console.log(`ready ${peer.url} (${PEERS[name].package} ${peer.version}; ${peer.settings})`);
   await peer.ended;
   if (!stopping.signal.aborted) throw new Error(`${name} ended by itself`);

@@ -22,7 +22,7 @@ PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
 def parents() -> dict[int, int]:
-    """Parent of every process that lives."""
+    """Parent of every process. Zombies too: one whose other threads still end keeps its children until they have."""
     found = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -31,8 +31,7 @@ def parents() -> dict[int, int]:
             fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
         except OSError:
             continue  # ended meanwhile
-        if fields[0] != "Z":
-            found[int(entry.name)] = int(fields[1])
+        found[int(entry.name)] = int(fields[1])
     return found
 
 
@@ -65,6 +64,14 @@ def reap() -> dict[int, int]:
     return ended
 
 
+def has_children() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
 def main(grace_seconds: float, temp: str, command: list[str]) -> int:
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
@@ -84,14 +91,13 @@ def main(grace_seconds: float, temp: str, command: list[str]) -> int:
         if readable and os.read(0, 4096) == b"":
             stopping = True
         code = reap().get(child)
-    end = time.monotonic() + grace_seconds
     if code is None:
         signal_all([child], signal.SIGTERM)
-        while child in descendants() and time.monotonic() < end:
+        end = time.monotonic() + grace_seconds
+        while child not in reap() and time.monotonic() < end:
             time.sleep(0.05)
-            reap()
-    while left := descendants():
-        signal_all(left, signal.SIGKILL)
+    while has_children():  # orphans become ours, so that none is left anywhere below when this says no
+        signal_all(descendants(), signal.SIGKILL)
         time.sleep(0.02)
         reap()
     shutil.rmtree(temp, ignore_errors=True)

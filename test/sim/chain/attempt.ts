@@ -24,7 +24,7 @@ export type Attempt = {
   /** Lighter variant that it was given; empty: the full model. */
   variant: string;
   /** Of the process that has it; called once. */
-  onEnd: ((attempt: Attempt) => void) | undefined;
+  onEnd: ((attempt: Attempt, answered: boolean) => void) | undefined;
 };
 
 /** Whatever serves: the product's chain, or a baseline. */
@@ -49,7 +49,7 @@ const EXPIRED: Answer = { outcome: 'expired', reason: 'deadline', retryAfterMs: 
 export function settle(attempt: Attempt, answer: Answer): void {
   if (!attempt.open) return;
   attempt.open = false;
-  attempt.onEnd?.(attempt);
+  attempt.onEnd?.(attempt, answer.outcome === 'answered');
   attempt.onAnswer(attempt, answer);
 }
 

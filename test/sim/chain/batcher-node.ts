@@ -1,11 +1,10 @@
 import { type Dispatch, Dispatcher, TICK_MS } from '@spillway/batcher/core/dispatcher';
 import { rulesOf } from '@spillway/batcher/core/model-rules';
-import { FrameSize, planPulls, type Window } from '@spillway/batcher/core/pull-plan';
-import { ackWaitMs, pullWindows } from '@spillway/batcher/core/pull-windows';
-import { unpackFrame, type Work } from '@spillway/batcher/core/work';
-import { classRank } from '@spillway/contracts/classes';
+import { ackWaitMs } from '@spillway/batcher/core/pull-windows';
+import type { Work } from '@spillway/batcher/core/work';
 import type { Hello, LoadState, WorkItem } from '@spillway/contracts/messages';
 import { type Attempt, refuse } from './attempt.ts';
+import { Intake } from './intake.ts';
 import { recordOf, type SimModel, type World } from './spec.ts';
 import type { Pulled, Puller, WorkStream } from './work-stream.ts';
 import type { DoneBatch, Home, SentBatch, WorkerNode } from './worker-node.ts';
@@ -13,12 +12,7 @@ import type { DoneBatch, Home, SentBatch, WorkerNode } from './worker-node.ts';
 /** An item that remembers whose it is, in place of the gateway's list of pending requests. */
 export type SimItem = WorkItem & { attempt: Attempt };
 
-type Source = { stream: WorkStream; rank: number; size: FrameSize; outstanding: number };
-type Intake = { model: SimModel; sources: Source[]; jobs: Source[]; wokenAtMs: number; retryAtMs: number };
-
 const REPLY_MARGIN_MS = 2;
-const BYTES_A_ROW = 100;
-const WINDOW = { batches: 2, bytes: 8 * 1024 * 1024 };
 
 /** A batcher: the product's dispatcher between streams and workers, with a shell as thin as the real one. */
 export class BatcherNode implements Home, Puller {
@@ -59,9 +53,7 @@ export class BatcherNode implements Home, Puller {
       this.#workers.set(stream, worker);
       this.#dispatcher.join(stream, hello);
       for (const { model } of hello.models) {
-        for (const { stream: work } of this.#intake(model).sources) {
-          work.setAckWait(ackWaitMs(this.#dispatcher.credits.slotsOf(model)));
-        }
+        this.#intake(model).setAckWait(ackWaitMs(this.#dispatcher.credits.slotsOf(model)));
       }
     });
 
@@ -95,35 +87,10 @@ export class BatcherNode implements Home, Puller {
     });
   }
 
-  deliver({ stream, message, frame, pending }: Pulled): void {
+  deliver(pulled: Pulled): void {
     this.#whenRunning(() => {
-      const intake = this.#intake(stream.model);
-      const rank = classRank(stream.trafficClass);
-      const source = (stream.durable ? intake.jobs : intake.sources)[rank] as Source;
-      const nowMs = this.#world.sim.now();
-      source.outstanding = Math.max(0, source.outstanding - 1);
-      const held = this.#dispatcher.frames.hold({
-        message,
-        gateway: frame.gateway,
-        replyTo: frame.replyTo,
-        durable: stream.durable,
-        ackWaitMs: stream.ackWaitMs,
-        maxDeliver: stream.maxDeliver,
-        requests: frame.items.length,
-      });
-      const { model, trafficClass } = stream;
-      const work = unpackFrame(frame, {
-        frame: held,
-        model,
-        trafficClass,
-        nowMs,
-        agedMs: stream.durable ? 0 : nowMs - frame.sentMs,
-      });
-      let rows = 0;
-      for (const one of work) rows += one.rows;
-      source.size.observe(rows, rows * BYTES_A_ROW);
-      if (!stream.durable) this.#dispatcher.observePending(model, rank, pending, nowMs);
-      this.#refuse(this.#dispatcher.push(model, work), 'queue_bound');
+      const { model } = pulled.stream;
+      this.#refuse(this.#intake(model).receive(pulled), 'queue_bound');
       this.#wake(model);
     });
   }
@@ -191,30 +158,11 @@ export class BatcherNode implements Home, Puller {
   #intake(model: string): Intake {
     let intake = this.#intakes.get(model);
     if (intake === undefined) {
-      const sourcesOf = (durable: boolean): Source[] =>
-        this.#streams
-          .filter((stream) => stream.model === model && stream.durable === durable)
-          .map((stream) => ({
-            stream,
-            rank: classRank(stream.trafficClass),
-            size: new FrameSize(durable ? 1 : this.#maxRows(model) / 8),
-            outstanding: 0,
-          }));
       const spec = this.#world.spec.models.find(({ name }) => name === model) as SimModel;
-      intake = {
-        model: spec,
-        sources: sourcesOf(false),
-        jobs: sourcesOf(true),
-        wokenAtMs: -1,
-        retryAtMs: Number.POSITIVE_INFINITY,
-      };
+      intake = new Intake(this.#world, this, this.#dispatcher, spec, this.#streams);
       this.#intakes.set(model, intake);
     }
     return intake;
-  }
-
-  #maxRows(model: string): number {
-    return Math.max(1, ...this.#dispatcher.credits.slotsOf(model).map(({ maxRows }) => maxRows));
   }
 
   #wake(model: string): void {
@@ -242,7 +190,7 @@ export class BatcherNode implements Home, Puller {
       }
       this.#sendBatch(intake.model, dispatch);
     }
-    this.#replenish(intake);
+    intake.replenish();
   }
 
   #retry(intake: Intake, atMs: number): void {
@@ -280,32 +228,6 @@ export class BatcherNode implements Home, Puller {
       },
     };
     sim.after(spec.hopMs, (sent: SentBatch) => worker.accept(sent), batch);
-  }
-
-  #replenish({ model, sources, jobs }: Intake): void {
-    const queues = this.#dispatcher.queues(model.name);
-    if (queues === undefined || !this.#dispatcher.credits.serving(model.name)) return;
-    if (this.#dispatcher.helpless(model.name, this.#world.sim.now())) {
-      this.#dispatcher.handBack(model.name, 'all');
-      return;
-    }
-    const windows = pullWindows(WINDOW, this.#dispatcher.credits.slotsOf(model.name), queues);
-    this.#ask(sources, windows.requests, (rank) => queues.requests.rowsOf(rank));
-    if (windows.jobs.rows > 0) this.#ask(jobs, windows.jobs, (rank) => queues.jobs.rowsOf(rank));
-  }
-
-  #ask(sources: readonly Source[], window: Window, heldRows: (rank: number) => number): void {
-    const { sim, spec } = this.#world;
-    const asked = planPulls(
-      window,
-      sources.map(({ rank, outstanding, size }) => ({ heldRows: heldRows(rank), outstanding, size })),
-    );
-    for (const [rank, messages] of asked.entries()) {
-      const source = sources[rank] as Source;
-      if (messages === 0) continue;
-      source.outstanding += messages;
-      sim.after(spec.hopMs, () => source.stream.pull(this, messages), undefined);
-    }
   }
 
   #tick(): void {

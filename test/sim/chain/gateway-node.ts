@@ -10,6 +10,7 @@ import type { WorkStream } from './work-stream.ts';
 
 const MAX_FRAME_BYTES = 64 * 1024;
 const LAG_SAMPLE_MS = 20;
+const UTILIZATION_WEIGHT = 0.1; // a mean over about 200 ms
 const TICK_MS = 50;
 const NO_BYTES = new Uint8Array(0);
 const ROUTE = { version: '1', shapes: 'x' };
@@ -34,6 +35,8 @@ export class GatewayNode {
   #queue: Attempt[] = [];
   #running = false;
   #lagMs = 0;
+  #busyMs = 0;
+  #utilization = 0;
 
   constructor(world: World, name: string, streams: ReadonlyMap<string, WorkStream>, jobs: Jobs) {
     const { sim, spec } = world;
@@ -49,7 +52,9 @@ export class GatewayNode {
     });
     if (spec.cpu !== undefined) {
       sim.every(LAG_SAMPLE_MS, LAG_SAMPLE_MS, () => {
-        this.admission.observeLag(this.#lagMs, sim.now());
+        this.#utilization += UTILIZATION_WEIGHT * (Math.min(1, this.#busyMs / LAG_SAMPLE_MS) - this.#utilization);
+        this.#busyMs = 0;
+        this.admission.observeLag(this.#lagMs, sim.now(), this.#utilization);
         return undefined;
       });
     }
@@ -139,7 +144,9 @@ export class GatewayNode {
     this.#lagMs = sim.now() - attempt.sentAtMs;
     const { acceptMs, refuseMs } = spec.cpu as NonNullable<typeof spec.cpu>;
     const refused = this.#refusedAtDoor(attempt, refuseMs) || this.#decide(attempt, refuseMs);
-    sim.after(refused ? refuseMs : acceptMs, this.#turnEnded, undefined);
+    const tookMs = refused ? refuseMs : acceptMs;
+    this.#busyMs += tookMs;
+    sim.after(tookMs, this.#turnEnded, undefined);
   }
 
   readonly #turnEnded = (): void => this.#nextTurn();
@@ -203,10 +210,22 @@ export class GatewayNode {
     attempt.onEnd = this.#ended;
     this.#pending.add(attempt);
     if (spec.cpu === undefined) sim.at(attempt.deadlineMs, expire, attempt);
-    this.#enqueue(attempt, decision.rank, decision.variant);
-    this.admission.published(model, decision.rank, decision.costIms, nowMs);
+    const { rank, variant, predictedFinishMs, costIms } = decision;
+    this.#enqueue(attempt, rank, variant);
+    this.admission.published(model, rank, costIms, nowMs);
+    const budgetMs = attempt.deadlineMs - nowMs;
+    const againInMs = this.admission.resubmitAfterMs(model, rank, budgetMs, predictedFinishMs);
+    if (againInMs < budgetMs) sim.after(againInMs, this.#resubmit, { attempt, rank });
     return false;
   }
+
+  /** A dying batcher has probably lost it: once more, if that still fits. */
+  readonly #resubmit = ({ attempt, rank }: { attempt: Attempt; rank: number }): void => {
+    const nowMs = this.#world.sim.now();
+    if (!attempt.open || !this.#alive || this.#stopped) return;
+    if (!this.admission.mayResubmit(attempt.model.name, rank, attempt.deadlineMs - nowMs, nowMs)) return;
+    this.#enqueue(attempt, rank, attempt.variant);
+  };
 
   #enqueue(attempt: Attempt, rank: number, variant: string): void {
     const { sim, spec } = this.#world;
@@ -253,9 +272,10 @@ export class GatewayNode {
     for (const item of frame.items) refuse((item as SimItem).attempt, 'queue_bound', 0);
   };
 
-  readonly #ended = (attempt: Attempt): void => {
+  readonly #ended = (attempt: Attempt, answered: boolean): void => {
     this.#pending.delete(attempt);
     this.admission.ended(attempt.model.name);
+    if (answered) this.admission.answered(attempt.model.name);
   };
 
   #refuse(attempt: Attempt, reason: string, retryAfterMs: number, costMs: number): void {

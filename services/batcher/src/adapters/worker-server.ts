@@ -11,8 +11,9 @@ import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Clock } from '@spillway/lifecycle/clock';
 import { type DuplexService, type ServedDuplex, serveDuplex } from '@spillway/rpc/duplex';
 import { assembleBatch } from '../core/assemble-batch.ts';
-import type { Dispatcher, Ended, Returned } from '../core/dispatcher.ts';
+import type { Dispatcher } from '../core/dispatcher.ts';
 import type { Dispatch } from '../core/in-flight.ts';
+import type { Ended, Returned } from '../core/returns.ts';
 
 export const DISPATCH_METHOD = { path: DISPATCH_PATH, request: workerMessageCodec, response: batcherMessageCodec };
 

@@ -106,8 +106,12 @@ export class BatchQueue<T extends Queued> {
       dropLate = survey.rows > size && this.#someFit(place, head.key, size, fits);
       if (!dropLate) size = shrink(size, survey.tightestOtherMs, fits);
     }
+    const late = place.soonest && this.#dropsLate ? new Lateness(this.rules, place, nowMs) : undefined;
+    const joins = (entry: T): boolean => entry.key === head.key && late?.is(entry) !== true; // who is late only here stays
     const lasts = (entry: T): boolean => !dropLate || entry.rank === 0 || fits(size, entry.deadlineMs);
-    const reserved = floor !== undefined && size === wanted ? this.#reserved(floor, head, size, lasts) : 0;
+    const lastsElsewhere = this.#elsewhere(place, head.variant, nowMs);
+    const reserved =
+      floor !== undefined && size === wanted ? this.#reserved(floor, size, (entry) => joins(entry) && lasts(entry)) : 0;
 
     const batch: T[] = [];
     const { maxBatchCost, maxBatchBytes } = this.rules;
@@ -120,10 +124,15 @@ export class BatchQueue<T extends Queued> {
       let kept = 0;
       for (let i = 0; i < list.length; i += 1) {
         const entry = list[i] as T;
-        if (rows < room && entry.key === head.key) {
+        if (rows < room && joins(entry)) {
           if (dropLate && !lasts(entry)) {
-            this.#lists.gone(entry);
-            expired.push(entry);
+            if (lastsElsewhere(size, entry.deadlineMs)) {
+              if (kept !== i) list[kept] = entry;
+              kept += 1;
+            } else {
+              this.#lists.gone(entry);
+              expired.push(entry);
+            }
             continue;
           }
           const first = rows === 0;
@@ -138,7 +147,7 @@ export class BatchQueue<T extends Queued> {
           }
           closedBy ??= roomLeft ? 'cost' : 'size';
         }
-        list[kept] = entry;
+        if (kept !== i) list[kept] = entry;
         kept += 1;
       }
       list.length = kept;
@@ -172,6 +181,13 @@ export class BatchQueue<T extends Queued> {
     return nowMs + startInMs + baseMs + rowMs * rows + this.rules.replyMarginMs;
   }
 
+  /** Whether a row makes it in a batch of so many rows on the soonest instance, if that is another one. */
+  #elsewhere({ soonest }: Place<T>, variant: string, nowMs: number): (rows: number, deadlineMs: number) => boolean {
+    if (soonest === undefined) return () => false;
+    const prediction = soonest.predict(variant);
+    return (rows, deadlineMs) => this.#doneAtMs(soonest, prediction, nowMs, rows) <= deadlineMs;
+  }
+
   /** A full batch, or the largest preferred one that can be filled. */
   #mostRows({ maxRows }: Prediction, rows: number): number {
     let preferred = 0;
@@ -180,11 +196,11 @@ export class BatchQueue<T extends Queued> {
   }
 
   /** Rows at the end of the batch that higher classes leave to the lowest one. */
-  #reserved(floor: BulkFloor, head: T, size: number, lasts: (entry: T) => boolean): number {
+  #reserved(floor: BulkFloor, size: number, joins: (entry: T) => boolean): number {
     const place = floor.placeIn(size);
     let rows = 0;
     for (const entry of this.#lists.byRank[LOWEST] as T[]) {
-      if (entry.key !== head.key || !lasts(entry)) continue;
+      if (!joins(entry)) continue;
       const most = rows === 0 ? Math.max(place.rows, place.firstRows) : place.rows;
       if (rows + entry.rows > Math.min(most, size)) break;
       rows += entry.rows;
@@ -199,37 +215,51 @@ export class BatchQueue<T extends Queued> {
     );
   }
 
-  /** @param forced The request that decides about the key; else it is the first. */
+  /** In plain variables, for it is the dearest loop here. @param forced The request that decides about the key; else the first. */
   #survey(place: Place<T>, nowMs: number, drop: boolean, forced?: T): Survey<T> {
-    const survey: Survey<T> = {
-      head: forced,
-      lowest: undefined,
-      lowestJoins: false,
-      rows: 0,
-      tightestVipMs: Number.POSITIVE_INFINITY,
-      tightestOtherMs: Number.POSITIVE_INFINITY,
-      oldestMs: Number.POSITIVE_INFINITY,
-      otherKeys: false,
-      expired: [],
-    };
     const lateness = new Lateness(this.rules, place, nowMs);
-    for (const list of this.#lists.byRank) {
+    const { serves, soonest } = place;
+    const elsewhere = soonest && new Lateness(this.rules, soonest, nowMs);
+    const expired: T[] = [];
+    let head = forced;
+    let lowest: T | undefined;
+    let lowestJoins = false;
+    let otherKeys = false;
+    let rows = 0;
+    let oldestMs = Number.POSITIVE_INFINITY;
+    let tightestVipMs = Number.POSITIVE_INFINITY;
+    let tightestOtherMs = Number.POSITIVE_INFINITY;
+    for (let rank = 0; rank <= LOWEST; rank += 1) {
+      const list = this.#lists.byRank[rank] as T[];
+      let tightestMs = Number.POSITIVE_INFINITY;
       let kept = 0;
       for (let i = 0; i < list.length; i += 1) {
         const entry = list[i] as T;
-        if (this.#dropsLate && lateness.is(entry)) {
-          if (drop) {
-            this.#lists.gone(entry);
-            survey.expired.push(entry);
-            continue;
-          }
-        } else if (place.serves === undefined || place.serves(entry)) count(survey, entry);
-        list[kept] = entry;
+        const late = this.#dropsLate && lateness.is(entry);
+        if (late && drop && elsewhere?.is(entry) !== false) {
+          this.#lists.gone(entry);
+          expired.push(entry);
+          continue;
+        }
+        if (kept !== i) list[kept] = entry;
         kept += 1;
+        if (late || (serves !== undefined && !serves(entry))) continue;
+        head ??= entry;
+        if (rank === LOWEST) lowest ??= entry;
+        if (entry.key !== head.key) {
+          otherKeys = true;
+          continue;
+        }
+        if (rank === LOWEST) lowestJoins = true;
+        rows += entry.rows;
+        if (entry.enqueuedAtMs < oldestMs) oldestMs = entry.enqueuedAtMs;
+        if (entry.deadlineMs < tightestMs) tightestMs = entry.deadlineMs;
       }
       list.length = kept;
+      if (rank === 0) tightestVipMs = tightestMs;
+      else if (tightestMs < tightestOtherMs) tightestOtherMs = tightestMs;
     }
-    return survey;
+    return { head, lowest, lowestJoins, rows, tightestVipMs, tightestOtherMs, oldestMs, otherKeys, expired };
   }
 }
 
@@ -246,23 +276,6 @@ function owesOwnBatch<T extends Queued>(
 function openReason({ oldestMs, otherKeys }: Survey<Queued>, lingerMs: number, nowMs: number): CloseReason {
   if (lingerMs > 0) return nowMs >= oldestMs + lingerMs ? 'delay' : 'deadline';
   return otherKeys ? 'shape' : 'idle';
-}
-
-function count<T extends Queued>(survey: Survey<T>, entry: T): void {
-  survey.head ??= entry;
-  const joins = entry.key === survey.head.key;
-  if (entry.rank === LOWEST) {
-    survey.lowest ??= entry;
-    if (joins) survey.lowestJoins = true;
-  }
-  if (!joins) {
-    survey.otherKeys = true;
-    return;
-  }
-  survey.rows += entry.rows;
-  if (entry.enqueuedAtMs < survey.oldestMs) survey.oldestMs = entry.enqueuedAtMs;
-  if (entry.rank === 0) survey.tightestVipMs = Math.min(survey.tightestVipMs, entry.deadlineMs);
-  else survey.tightestOtherMs = Math.min(survey.tightestOtherMs, entry.deadlineMs);
 }
 
 /** The largest size ≤ `rows` with which a row due at `deadlineMs` makes it; 1 if none does. */

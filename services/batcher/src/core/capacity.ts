@@ -10,8 +10,11 @@ const CONGESTED = 0.95;
 const STANDARD_SHARE = 0.7;
 const DEADLINES_KEPT = 64;
 
-/** `demand`: what callers want of this batcher, in instances. `hopMs`: to a worker and back. */
-export type Seen = { refusing: boolean; demand: number; hopMs: number };
+/**
+ * `demand`: what callers want of this batcher, in instances. `hopMs`: to a worker and back. `othersMs`: a run of another model
+ * that may be in the way.
+ */
+export type Seen = { refusing: boolean; demand: number; hopMs: number; othersMs: number };
 
 /** Share of a model's shortest deadline that one batch may take. */
 export const BATCH_SHARE = 0.4;
@@ -120,7 +123,7 @@ export class Capacity {
     this.#leastWaitMs = Number.POSITIVE_INFINITY;
   }
 
-  #next({ refusing, demand, hopMs }: Seen): number {
+  #next({ refusing, demand, hopMs, othersMs }: Seen): number {
     const gamma = this.#gamma;
     if (!refusing) return gamma + 0.02 * (1 - gamma);
     if (this.#batches === 0) return gamma; // nothing was seen
@@ -128,7 +131,7 @@ export class Capacity {
       return demand < CONGESTED * this.corrected ? gamma : gamma * (1 + Math.min(0.1, 0.2 * (1 - this.fill)));
     }
     const waited = this.#leastWaitMs < Number.POSITIVE_INFINITY;
-    return waited && this.#leastWaitMs > 2 * this.#targetWaitMs(hopMs) ? 0.97 * gamma : gamma;
+    return waited && this.#leastWaitMs > 2 * this.#targetWaitMs(hopMs) + othersMs ? 0.97 * gamma : gamma;
   }
 
   /** The wait of a standing queue that admission aims at, ms. */

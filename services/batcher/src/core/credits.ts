@@ -1,6 +1,7 @@
 import type { ServedModel } from '@spillway/contracts/messages';
 import type { Clock } from '@spillway/lifecycle/clock';
-import { type Instance, Slot } from './slot.ts';
+import type { Instance } from './instance.ts';
+import { Slot } from './slot.ts';
 
 /** More than any worker has use for: a wrong count must not make the batcher pour everything into one stream. */
 const MOST_CREDITS = 1_024;
@@ -94,16 +95,19 @@ export class Credits {
     return found;
   }
 
-  /** The healthy instance that can begin first, with or without a credit. */
-  earliest(model: string): Free | undefined {
+  /** The healthy instance that would end a single row first, with or without a credit. */
+  soonest(model: string): Free | undefined {
     const nowMs = this.#clock.now();
     let best: Free | undefined;
+    let bestMs = Number.POSITIVE_INFINITY;
     for (const slot of this.slotsOf(model)) {
       if (slot.leaving || !slot.asked) continue;
-      const behindMs = slot.sharing * slot.othersMs(nowMs);
+      const awayMs = slot.sharing * slot.othersMs(nowMs) + slot.runTime('').predictMs(1);
       for (const instance of slot.instances) {
-        const startInMs = instance.startInMs(nowMs) + behindMs;
-        if (!instance.suspect && (best === undefined || startInMs < best.startInMs)) best = { instance, startInMs };
+        const ms = instance.startInMs(nowMs) + awayMs;
+        if (instance.suspect || ms >= bestMs) continue;
+        bestMs = ms;
+        best = { instance, startInMs: ms - slot.runTime('').predictMs(1) };
       }
     }
     return best;

@@ -1,3 +1,4 @@
+import { CLASSES } from '@spillway/contracts/classes';
 import type { BatchDone, BatcherLoad, Hello, LoadState } from '@spillway/contracts/messages';
 import type { Clock } from '@spillway/lifecycle/clock';
 import { Credits } from './credits.ts';
@@ -6,21 +7,16 @@ import { type Dispatch, InFlightBatches } from './in-flight.ts';
 import { learnFrom } from './learn-from.ts';
 import { type Mechanism, ModelQueues } from './model-queues.ts';
 import type { BatchRules } from './model-rules.ts';
-import { type Returned, Returns } from './returns.ts';
-import type { Instance, Slot } from './slot.ts';
+import { type Ended, type Returned, Returns, type Ticked } from './returns.ts';
 import { findSuspects, withdraw } from './suspects.ts';
 import type { Work } from './work.ts';
 
 export type { Dispatch } from './in-flight.ts';
-export type { Returned } from './returns.ts';
 
 /** How often `tick` is to be called. */
 export const TICK_MS = 10;
 /** After a stall of this process what instances said in the meantime must be read before one is taken for silent. */
 const STALLED_MS = 3 * TICK_MS;
-
-/** From here on the executors of a worker count as shared by its models. */
-const SHARED = 0.5;
 
 export type DispatcherOptions = {
   clock: Clock;
@@ -35,15 +31,6 @@ export type DispatcherOptions = {
 
 /** `retryInMs`: nothing left, but something may later (Infinity: only an event changes that). */
 export type Step = { dispatch: Dispatch | undefined; expired: Work[]; retryInMs: number };
-
-/** A worker ended a batch. `lateRows`: of those that ran, how many were past their deadline at the end. */
-export type Ended = Returned & { dispatch: Dispatch; lateRows: number };
-
-/**
- * What a tick found: requests that are not to run, instances that are silent for too long and what was taken back from them,
- * models in which something may leave now.
- */
-export type Ticked = { expired: Work[]; suspects: Instance[]; withdrawn: Returned; models: string[] };
 
 /**
  * Which requests go to which worker, and when: queues, credits, frames and batches in flight of all models. Pure: the shell asks
@@ -129,7 +116,7 @@ export class Dispatcher {
         retryInMs = Math.min(retryInMs, stageInMs);
         continue;
       }
-      if (free.startInMs >= 1 && !this.#isNext(free.instance.slot)) {
+      if (free.startInMs >= 1 && !free.instance.slot.isNext(this.#waits)) {
         retryInMs = Math.min(retryInMs, free.startInMs);
         continue;
       }
@@ -272,27 +259,20 @@ export class Dispatcher {
    */
   forgetRequests(): Work[] {
     const forgotten: Work[] = [];
-    for (const queues of this.#models.values()) forgotten.push(...queues.requests.remove(({ frame }) => frame.held));
+    for (const queues of this.#models.values()) {
+      forgotten.push(...queues.requests.remove(({ frame }) => frame.held));
+      for (const rank of CLASSES.keys()) queues.meter.observePending(rank, 0, this.#options.clock.now());
+    }
     for (const frame of this.frames.all()) if (!frame.durable) this.frames.leave(frame);
     return forgotten;
   }
 
+  readonly #waits = (model: string): boolean => this.#models.get(model)?.requests.empty === false;
+
   #expire(model: string, queues: ModelQueues, nowMs: number): Work[] {
-    const expired = queues.expire(this.credits.earliest(model), nowMs);
+    const expired = queues.expire(this.credits.soonest(model), nowMs);
     this.drop(expired);
     return expired;
-  }
-
-  /** While its worker is busy, a model waits for others there that had less of it. */
-  #isNext(slot: Slot): boolean {
-    if (slot.siblings.length < 2 || slot.sharing < SHARED) return true;
-    const waiting = slot.siblings.filter(
-      (other) =>
-        other !== slot &&
-        (other.free > 0 || other.inFlight > 0) &&
-        this.#models.get(other.model)?.requests.empty === false,
-    );
-    return slot.turns.isNext(slot, waiting);
   }
 
   #send(dispatch: Dispatch): Dispatch {

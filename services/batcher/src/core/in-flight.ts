@@ -1,5 +1,6 @@
 import type { CloseReason } from './batch-queue.ts';
-import type { Instance, Slot } from './slot.ts';
+import type { Instance } from './instance.ts';
+import type { Slot } from './slot.ts';
 import type { Work } from './work.ts';
 
 /** A batch that left, or is about to. */

@@ -19,6 +19,7 @@ type Heard = {
   refuses: boolean;
   /** Of a gateway: all classes together. */
   offered: number;
+  admitted: number;
   refused: number;
   /** Of a batcher. */
   capacity: number;
@@ -32,15 +33,16 @@ export class MeshView {
   hear({ instance, epoch, seq, level, gateway, batcher }: LoadState, nowMs: number): void {
     const last = this.#heard.get(instance);
     if (last !== undefined && (epoch < last.epoch || (epoch === last.epoch && seq <= last.seq))) return;
-    let [offered, refused] = [0, 0];
+    let [offered, admitted, refused] = [0, 0, 0];
     for (const rates of gateway?.rates ?? []) {
       offered += rates.offered;
+      admitted += rates.admitted;
       refused += rates.refused;
     }
     const fades = last?.epoch === epoch && refused < FADING * last.refused;
     const refuses = refused > LEAST_REFUSED_SHARE * offered && !fades;
     const capacity = batcher?.capacity ?? 0;
-    this.#heard.set(instance, { epoch, seq, atMs: nowMs, level, refuses, offered, refused, capacity });
+    this.#heard.set(instance, { epoch, seq, atMs: nowMs, level, refuses, offered, admitted, refused, capacity });
   }
 
   /** Some gateway cannot let everything in. */
@@ -53,6 +55,13 @@ export class MeshView {
   offered(nowMs: number): number {
     let sum = 0;
     for (const { offered, atMs } of this.#heard.values()) if (nowMs - atMs < HEARD_FOR_MS) sum += offered;
+    return sum;
+  }
+
+  /** What gateways let in. */
+  admitted(nowMs: number): number {
+    let sum = 0;
+    for (const { admitted, atMs } of this.#heard.values()) if (nowMs - atMs < HEARD_FOR_MS) sum += admitted;
     return sum;
   }
 

@@ -1,17 +1,18 @@
-import type { BatcherLoad, RunTime as RunTimeMessage } from '@spillway/contracts/messages';
+import type { BatcherLoad } from '@spillway/contracts/messages';
 import type { Clock } from '@spillway/lifecycle/clock';
 import { BatchQueue, type Taken } from './batch-queue.ts';
 import { BulkFloor } from './bulk-floor.ts';
 import { BATCH_SHARE, Capacity } from './capacity.ts';
 import type { Credits, Free } from './credits.ts';
 import type { Dispatch } from './in-flight.ts';
+import type { Instance } from './instance.ts';
 import { JobsFloor } from './jobs-floor.ts';
 import { LoadMeter } from './load-meter.ts';
 import { MeshView } from './mesh-view.ts';
 import type { BatchRules } from './model-rules.ts';
 import type { Place } from './place.ts';
 import type { Prediction } from './run-time.ts';
-import type { Instance, Slot } from './slot.ts';
+import type { Slot } from './slot.ts';
 import { SpareRate } from './spare-rate.ts';
 import type { Work } from './work.ts';
 
@@ -31,6 +32,8 @@ export type ModelQueuesOptions = { jobsShare: number; bulkShare: number; off: re
 /** A timer of the runtime is exact to this. */
 const TIMER_MS = 1;
 const LOOK_MS = 2;
+/** Of a full batch, for jobs that go although requests wait: less wastes capacity, more lets a vip wait longer. */
+const JOBS_TURN_SHARE = 0.8;
 
 /** What waits of one model, what it can do here, and what the mesh says of it. */
 export class ModelQueues {
@@ -114,8 +117,10 @@ export class ModelQueues {
     const { maxRows } = instance.slot;
     const owedRows = jobs.empty ? 0 : this.floor.dueRows(maxRows);
     const idle = requests.empty && instance.inFlight === 0 && this.spare.open;
-    if (owedRows > 0 || (idle && !jobs.empty)) {
-      const taken = jobs.take(this.#jobsPlace(instance, credits, requests.empty ? maxRows : owedRows));
+    const turn = !jobs.empty && this.jobsTurn;
+    if (owedRows > 0 || (idle && !jobs.empty) || turn) {
+      const rows = requests.empty ? maxRows : turn ? Math.ceil(JOBS_TURN_SHARE * maxRows) : owedRows;
+      const taken = jobs.take(this.#jobsPlace(instance, credits, rows));
       if (taken.batch.length > 0) {
         this.floor.spend(taken.rows);
         this.spare.spend(instance.slot.runTime('').predictMs(taken.rows));
@@ -132,6 +137,16 @@ export class ModelQueues {
     const taken = requests.take(place, { draining, floor: this.bulkFloor, lingerMs });
     this.#left(taken, instance.slot);
     return taken;
+  }
+
+  /**
+   * Jobs have saved a full batch of spare capacity, and requests cannot fill one: their batches are small then, so instances are
+   * hardly ever idle.
+   */
+  get jobsTurn(): boolean {
+    const { requests, capacity, spare } = this;
+    const full = requests.rowsOf(1) + requests.rowsOf(2) >= capacity.operatingRows;
+    return requests.rowsOf(0) === 0 && !full && spare.owes(capacity.runMs);
   }
 
   /** A batch that leaves now. */
@@ -157,7 +172,7 @@ export class ModelQueues {
     };
   }
 
-  /** Requests that have no time left, or less than they would need in the `next` instance that can begin. */
+  /** Requests that have no time left, or less than they would need in the instance that can end them first. */
   expire(next: Free | undefined, nowMs: number): Work[] {
     this.#lookedAtMs = nowMs;
     return this.requests.expire(next && this.#place(next.instance, undefined, next.startInMs));
@@ -174,9 +189,10 @@ export class ModelQueues {
     for (const slot of slots) slot.tick(nowMs);
     capacity.measure(slots, this.#rules, nowMs);
     const demand = this.mesh.offered(nowMs) - this.mesh.capacityElsewhere(nowMs);
-    capacity.correct({ refusing: this.mesh.refusing(nowMs), demand, hopMs: this.hopMs(slots) }, nowMs);
+    const othersMs = Math.max(0, ...slots.map(({ longestOtherMs }) => longestOtherMs));
+    capacity.correct({ refusing: this.mesh.refusing(nowMs), demand, hopMs: this.hopMs(slots), othersMs }, nowMs);
     meter.tick(nowMs);
-    this.spare.tick(capacity.corrected, meter.costRate * this.#ims, 2 * capacity.runMs, nowMs);
+    this.spare.tick(capacity.corrected, this.#requestRate(nowMs), 2 * capacity.runMs, nowMs);
     this.mesh.prune(nowMs);
     this.#lingers = this.mesh.level(nowMs) === 0;
   }
@@ -197,12 +213,19 @@ export class ModelQueues {
       capacity: capacity.corrected,
       healthy: capacity.healthy,
       suspect: capacity.suspect,
-      runTimes: capacity.reference === undefined ? [] : runTimesOf(capacity.reference),
+      runTimes: capacity.reference?.runTimes() ?? [],
       operatingRows: capacity.operatingRows,
       fill: capacity.fill,
       costPerRow: meter.costPerRow,
       hopMs: this.hopMs(slots),
     };
+  }
+
+  /** What requests need here: what left, or this batcher's part of what gateways let in, should it wait behind jobs. */
+  #requestRate(nowMs: number): number {
+    const own = this.capacity.corrected;
+    const part = own / Math.max(Number.MIN_VALUE, own + this.mesh.capacityElsewhere(nowMs));
+    return Math.max(this.meter.costRate * this.#ims, part * this.mesh.admitted(nowMs));
   }
 
   /** Instance milliseconds of one unit of a request's cost. */
@@ -237,6 +260,7 @@ export class ModelQueues {
     let of = '';
     return {
       startInMs,
+      soonest: slots.length === 1 ? undefined : this.#soonest(instance, credits),
       predict: (variant) => {
         if (known !== undefined && variant === of) return known;
         const operatingRows = this.operatingRows(slot, variant);
@@ -252,6 +276,13 @@ export class ModelQueues {
     };
   }
 
+  #soonest(mine: Instance, credits: Credits | undefined): Place<Work> | undefined {
+    const free = credits?.soonest(mine.slot.model);
+    return free === undefined || free.instance === mine
+      ? undefined
+      : this.#place(free.instance, undefined, free.startInMs);
+  }
+
   #jobsPlace(instance: Instance, credits: Credits, maxRows: number): Place<Work> {
     const place = this.#place(instance, credits, 0);
     return {
@@ -262,11 +293,4 @@ export class ModelQueues {
       },
     };
   }
-}
-
-function runTimesOf(slot: Slot): RunTimeMessage[] {
-  return ['', ...slot.variants()].map((variant) => {
-    const { baseMs, rowMs, cv } = slot.runTime(variant);
-    return { variant, baseMs, rowMs, cv };
-  });
 }

@@ -11,6 +11,8 @@ export type Place<T> = {
    * else a wrong one could last for ever.
    */
   predict(variant: string): Prediction;
+  /** The one that would end a request first; absent: this one. What is late here and not there is left to it, not dropped. */
+  soonest?: Place<T> | undefined;
   /** Absent: it serves every request of the model. */
   serves?: ((entry: T) => boolean) | undefined;
 };

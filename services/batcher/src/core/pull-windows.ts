@@ -29,7 +29,8 @@ export function pullWindows(
   }
   const { bytes } = limits;
   if (healthy === 0) return { requests: { rows: 0, bytes, leastRows: [] }, jobs: { rows: 0, bytes, leastRows: [] } };
-  const jobRows = queues.requests.empty && queues.spare.open ? idle * fullRows : 0;
+  const idleRows = queues.requests.empty && queues.spare.open ? idle * fullRows : 0;
+  const jobRows = Math.max(idleRows, queues.jobsTurn ? fullRows : 0);
   const rows = Math.max(limits.batches, healthy + 1) * fullRows;
   return {
     requests: { rows, bytes, leastRows: [0, 0, queues.bulkFloor.windowRows(fullRows)] },

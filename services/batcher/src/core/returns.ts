@@ -1,5 +1,6 @@
 import type { HeldFrames } from './frames.ts';
 import type { Dispatch } from './in-flight.ts';
+import type { Instance } from './instance.ts';
 import type { Work } from './work.ts';
 
 /** Why a batch comes back, as a counter of its requests: its executor or worker ended, its instance is silent, it was not started. */
@@ -20,6 +21,15 @@ const JOB_RETRY_MS = 500;
  * past their deadline; `abandoned` requests and `deadJobs` have used up their chances: somebody must say so.
  */
 export type Returned = { requeued: Work[]; expired: Work[]; abandoned: Work[]; deadJobs: Work[] };
+
+/** A worker ended a batch. `lateRows`: of those that ran, how many were past their deadline at the end. */
+export type Ended = Returned & { dispatch: Dispatch; lateRows: number };
+
+/**
+ * What a tick found: requests that are not to run, instances that are silent for too long and what was taken back from them,
+ * models in which something may leave now.
+ */
+export type Ticked = { expired: Work[]; suspects: Instance[]; withdrawn: Returned; models: string[] };
 
 /** Decides what becomes of requests and jobs whose batch did not run. */
 export class Returns {

@@ -1,125 +1,16 @@
-import type { ServedModel } from '@spillway/contracts/messages';
+import type { RunTime as RunTimeMessage, ServedModel } from '@spillway/contracts/messages';
 import type { Clock } from '@spillway/lifecycle/clock';
 import { HopTime } from './hop-time.ts';
+import { Instance } from './instance.ts';
 import { RunTime } from './run-time.ts';
 import { Turns } from './turns.ts';
 
-/** The first batches of an executor pay for what the next ones have: they teach nothing about its speed. */
-const WARMING_BATCHES = 2;
-/** Fewer rows than this protect nothing. */
-const LEAST_FIRST_ROWS = 4;
-/** A batch that took longer than this, of what was predicted, does not count for the slow start. */
-const ON_TIME = 1.5;
-/** Where a slow start over time begins. */
-const FIRST_SHARE = 0.2;
-
-/** How the load of a new executor grows: with each batch, or over `slowStartMs` if that is not 0. */
-export type SlowStart = { operatingRows: number; slowStartMs: number; nowMs: number };
-
-/** What is known of a batch when it ends. `runMs` is the worker's figure. */
-export type InstanceEnd = { predictedMs: number; runMs: number; ran: boolean; nowMs: number };
-
-/**
- * One of the places in which a worker runs batches, with the batches that it has as far as this side can tell: like the worker,
- * the batcher counts on the least busy place, and a place runs in the order of sending.
- */
-export class Instance {
-  readonly slot: Slot;
-  /** It is silent for too long, or its executor was lost and nothing was granted since: nothing is sent there. */
-  suspect = false;
-  /** Its executor was lost and is being replaced. */
-  lost = false;
-  readonly #awaited: number[] = []; // predictions of what it has, ms
-  #beganMs = 0;
-  #endedMs = Number.NEGATIVE_INFINITY;
-  #sinceMs: number;
-  #ran = 0;
-  #doublings = 0;
-
-  constructor(slot: Slot, nowMs: number) {
-    this.slot = slot;
-    this.#sinceMs = nowMs;
-  }
-
-  get inFlight(): number {
-    return this.#awaited.length;
-  }
-
-  /** The batches of a new executor are slower than those that follow. */
-  get warm(): boolean {
-    return this.#ran >= WARMING_BATCHES;
-  }
-
-  /** When its last batch ended. */
-  get endedMs(): number {
-    return this.#endedMs;
-  }
-
-  /** How long the batch that it runs has been running, or would have, had it been there in time; 0: it has none. */
-  silentMs(nowMs: number): number {
-    return this.#awaited.length === 0 ? 0 : nowMs - this.#beganMs;
-  }
-
-  /** What the batch that it runs was predicted to take. */
-  get runningMs(): number {
-    return this.#awaited[0] ?? 0;
-  }
-
-  /** Until a further batch could begin here, ms. */
-  startInMs(nowMs: number): number {
-    const [first] = this.#awaited;
-    if (first === undefined) return 0;
-    let ms = Math.max(0, first - (nowMs - this.#beganMs));
-    for (let i = 1; i < this.#awaited.length; i += 1) ms += this.#awaited[i] as number;
-    return ms;
-  }
-
-  /** Rows that its next batch may have. */
-  rowsNow({ operatingRows, slowStartMs, nowMs }: SlowStart): number {
-    if (slowStartMs > 0) {
-      const share = FIRST_SHARE + ((1 - FIRST_SHARE) * (nowMs - this.#sinceMs)) / slowStartMs;
-      return share >= 1 ? operatingRows : Math.max(1, Math.round(share * operatingRows));
-    }
-    const first = Math.max(LEAST_FIRST_ROWS, Math.ceil(operatingRows / 4));
-    return Math.min(operatingRows, first * 2 ** this.#doublings);
-  }
-
-  sent(predictedMs: number, nowMs: number): void {
-    if (this.#awaited.length === 0) this.#beganMs = nowMs;
-    this.#awaited.push(predictedMs);
-  }
-
-  /** A batch ended, which says that it lives. */
-  ended({ predictedMs, runMs, ran, nowMs }: InstanceEnd): void {
-    this.suspect = this.lost;
-    this.#awaited.splice(Math.max(0, this.#awaited.indexOf(predictedMs)), 1);
-    this.#beganMs = nowMs;
-    this.#endedMs = nowMs;
-    if (!ran) return;
-    this.#ran += 1;
-    if (runMs <= ON_TIME * predictedMs && this.#doublings < 10) this.#doublings += 1;
-  }
-
-  /** Its executor is gone; another one starts cold. */
-  lose(nowMs: number): void {
-    this.lost = true;
-    this.suspect = true;
-    this.#sinceMs = nowMs;
-    this.#ran = 0;
-    this.#doublings = 0;
-  }
-
-  /** Its executor was replaced. */
-  restore(nowMs: number): void {
-    this.lost = false;
-    this.suspect = false;
-    this.#sinceMs = nowMs;
-  }
-}
-
+/** From here on the executors of a worker count as shared by its models. */
+const SHARED = 0.5;
 /** Weight of one batch in what is known of shared executors. */
 const SHARING_WEIGHT = 0.1;
 const BUSY_OVER_MS = 1_000;
+const LEAST_BUSY = 0.02;
 
 /** What one worker does for one model. `worker` names its stream, not its process: a reconnect is another worker. */
 export class Slot {
@@ -138,6 +29,7 @@ export class Slot {
   sharing = 1;
   /** Instances that its own runs kept busy lately. */
   busy = 0;
+  lastRunMs = 0;
   versions: ReadonlySet<string>;
   /** Batches it would take now. */
   free = 0;
@@ -209,6 +101,24 @@ export class Slot {
     return Math.max(1 / Math.max(1, this.siblings.length), left);
   }
 
+  /** The longest run of another model that was busy lately: one of its batches may be in the way of any of this model's. */
+  get longestOtherMs(): number {
+    let ms = 0;
+    for (const sibling of this.siblings) {
+      if (sibling !== this && sibling.busy > LEAST_BUSY) ms = Math.max(ms, sibling.lastRunMs);
+    }
+    return this.sharing * ms;
+  }
+
+  /** While its worker is busy, a model waits for others there that had less of it. @param waits Whether requests of a model wait. */
+  isNext(waits: (model: string) => boolean): boolean {
+    if (this.siblings.length < 2 || this.sharing < SHARED) return true;
+    const others = this.siblings.filter(
+      (other) => other !== this && (other.free > 0 || other.inFlight > 0) && waits(other.model),
+    );
+    return this.turns.isNext(this, others);
+  }
+
   /** A batch that left for an idle instance waited so long there, when others had `behindMs` before it. */
   observeSharing(behindMs: number, waitedMs: number): void {
     const share = Math.min(1, Math.max(0, waitedMs / behindMs));
@@ -216,6 +126,7 @@ export class Slot {
   }
 
   ran(runMs: number): void {
+    this.lastRunMs = runMs;
     this.#ranMs += runMs;
   }
 
@@ -240,9 +151,12 @@ export class Slot {
     return known;
   }
 
-  /** Names of the lighter variants that can run or have run here. */
-  variants(): Iterable<string> {
-    return this.#variants.keys();
+  /** As others are told of them: of the full model and of the lighter variants that can run or have run here. */
+  runTimes(): RunTimeMessage[] {
+    return ['', ...this.#variants.keys()].map((variant) => {
+      const { baseMs, rowMs, cv } = this.runTime(variant);
+      return { variant, baseMs, rowMs, cv };
+    });
   }
 
   /** More was granted than the live executors can hold: one that was lost is back. */

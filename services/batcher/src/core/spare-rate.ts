@@ -28,6 +28,11 @@ export class SpareRate {
     return this.#unused > 0;
   }
 
+  /** Enough is saved for a run of so long, although requests wait. */
+  owes(ms: number): boolean {
+    return this.#unused >= ms && this.#unused < Number.POSITIVE_INFINITY;
+  }
+
   spend(ms: number): void {
     this.#unused -= ms;
   }

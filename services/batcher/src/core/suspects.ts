@@ -1,7 +1,7 @@
 import type { Credits } from './credits.ts';
 import type { InFlightBatches } from './in-flight.ts';
+import type { Instance } from './instance.ts';
 import type { Returned, Returns } from './returns.ts';
-import type { Instance } from './slot.ts';
 
 const SILENT_AT_LEAST_MS = 80;
 const RUNS = 4;

@@ -23,7 +23,7 @@ const slotOf = (runMsFull: number, slots = 1, grown = true) => {
   return slot;
 };
 
-const seen = (refusing: boolean, demand = 5) => ({ refusing, demand, hopMs: 2 });
+const seen = (refusing: boolean, demand = 5) => ({ refusing, demand, hopMs: 2, othersMs: 0 });
 
 /** A capacity that saw `fill` of a full batch and this wait, and corrects itself once. */
 const corrected = (fields: {
@@ -97,6 +97,15 @@ test('small batches while little is asked for say nothing: the flood is over and
 test('while gateways refuse, a wait that never gets short lowers it', () => {
   near(corrected({ waitMs: 21 }), 0.97); // twice half a full batch
   near(corrected({ waitMs: 19 }), 1);
+});
+
+test('a wait behind a run of another model on the same worker is no sign of too much work', () => {
+  const capacity = new Capacity(true);
+  capacity.measure([slotOf(20)], RULES, 0);
+  capacity.ended(32, 32, true);
+  capacity.waited(200);
+  capacity.correct({ ...seen(true), othersMs: 200 }, 100);
+  near(capacity.gamma, 1);
 });
 
 test('with short deadlines the wait that is too long is shorter', () => {

@@ -62,13 +62,16 @@ test('a request whose time is over leaves by the timer, without a free instance,
   bench.frame([item(4)]);
   bench.next();
   bench.dispatcher.tick(bench.clock.now());
-  const { message } = bench.frame([item(5, { budgetMs: 50 })], { trafficClass: 'vip' });
+  const { message } = bench.frame([item(5, { budgetMs: 46 })], { trafficClass: 'vip' });
   bench.frame([item(6, { budgetMs: 500 })]);
+  bench.frame([item(7, { budgetMs: 40 })]);
   const expired = () => {
     bench.clock.advance(5);
     return bench.dispatcher.tick(bench.clock.now()).expired.map((work) => work.item.seq);
   };
-  assert.deepEqual([expired(), expired()], [[], [5]]);
+  assert.deepEqual(expired(), [7], 'the running batch needs 15 ms more');
+  assert.deepEqual([expired(), expired(), expired()], [[], [], []]);
+  assert.deepEqual(expired(), [5], 'the running batch is late');
   assert.deepEqual(message.said, ['ack']);
   assert.equal(bench.dispatcher.queues('m')?.requests.rowsOf(1), 1);
 });
@@ -281,4 +284,33 @@ test('a second hello of a worker brings versions and models and keeps its credit
   bench.frame([item(1)], { version: '2' });
   assert.deepEqual(bench.next()?.seqs, [1]);
   assert.equal(bench.dispatcher.credits.slotsOf('n').length, 1);
+});
+
+test('a slow worker takes what it can finish and leaves the rest to a fast one, instead of dropping it', () => {
+  const bench = new Bench();
+  const run = (worker: string, runMs: number, times: number) => {
+    for (let i = 0; i < times; i += 1) {
+      bench.frame([item(900 + i)]);
+      const batch = bench.next();
+      assert.equal(batch?.worker, worker);
+      bench.clock.advance(runMs);
+      bench.dispatcher.done(worker, doneOf(batch?.batchId ?? '', { runMs }));
+      bench.dispatcher.credits.grant(worker, 'm', 1);
+    }
+  };
+  bench.worker('slow', 1, { runMsOne: 300, runMsFull: 300 });
+  run('slow', 300, 4);
+  bench.worker('fast', 1, { runMsOne: 20, runMsFull: 20 });
+  bench.frame([item(1, { budgetMs: 100 })]);
+  const busy = bench.next();
+  bench.frame([item(2, { budgetMs: 100 }), item(3, { budgetMs: 900 })]);
+  const sent = [busy, bench.next(), bench.next()].map((batch) => [batch?.worker, batch?.seqs]);
+  assert.deepEqual(sent.slice(0, 2), [
+    ['fast', [1]],
+    ['slow', [3]],
+  ]);
+  bench.clock.advance(20);
+  bench.dispatcher.done('fast', doneOf(busy?.batchId ?? '', { runMs: 20 }));
+  bench.dispatcher.credits.grant('fast', 'm', 1);
+  assert.deepEqual(bench.next()?.seqs, [2]);
 });

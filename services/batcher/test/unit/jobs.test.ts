@@ -161,3 +161,33 @@ test('a job waits while requests use the capacity, although none of them waits h
   }
   assert.deepEqual(bench.next()?.seqs, [10_000]);
 });
+
+test('beside requests that never pause, jobs have a batch of their own when its time is saved, but not before a vip', () => {
+  const bench = new Bench();
+  bench.worker('w', 1, { maxBatchSize: 10, runMsOne: 4.5, runMsFull: 9 });
+  const ran = { requests: 0, jobs: 0 };
+  let seq = 100;
+  for (let i = 0; i < 200; i += 1) {
+    if (bench.dispatcher.queues('m')?.jobs.empty)
+      bench.frame(
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((n) => item(n)),
+        job,
+      );
+    seq += 2;
+    bench.frame([item(seq), item(seq + 1)]); // a fifth of a batch
+    const { dispatch } = bench.dispatcher.next('m');
+    bench.clock.advance(10);
+    bench.dispatcher.tick(bench.clock.now());
+    if (dispatch === undefined) continue;
+    ran[dispatch.work[0]?.frame.durable ? 'jobs' : 'requests'] += dispatch.rows;
+    bench.dispatcher.done('w', doneOf(dispatch.batchId, { runMs: 5 }));
+    bench.dispatcher.credits.grant('w', 'm', 1);
+  }
+  assert.ok(ran.jobs > 300, `${ran.jobs} rows of jobs`);
+  assert.ok(ran.requests > 385, `${ran.requests} rows of requests`);
+
+  const { spare, capacity } = bench.dispatcher.queues('m') ?? assert.fail();
+  for (let i = 0; i < 20; i += 1) spare.tick(1, 0.2, 2 * capacity.runMs, bench.clock.now() + 10 * i);
+  bench.frame([item(5_000)], { trafficClass: 'vip' });
+  assert.deepEqual(bench.next()?.seqs.slice(0, 1), [5_000]);
+});

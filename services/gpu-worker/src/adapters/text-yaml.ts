@@ -6,7 +6,7 @@ import { z } from 'zod';
 /* What model.yaml says of text: ids made of it before the run, labels put on scores after it. */
 
 const MAX_HASH_BUCKETS = 1 << 24;
-const MAX_IDS = 65_536;
+const MAX_IDS = 65_536; // of one text
 
 /** Of a graph: anything its maker chose. */
 export const tensorName = z.string().min(1).max(256);
@@ -23,8 +23,13 @@ export const preprocess = z
     char_ngrams: range,
     lowercase: z.boolean(),
     pad_to: z.enum(['max_ids', 'longest']).optional(),
+    max_words: z.int().min(1).max(4_096).optional(),
   })
-  .transform(({ kind, input, output, buckets, max_ids, word_ngrams, char_ngrams, lowercase, pad_to }) => ({
+  .refine(({ max_ids, max_words = 1 }) => max_ids * max_words <= MAX_IDS, {
+    path: ['max_words'],
+    message: `expected max_ids × max_words of at most ${MAX_IDS}`,
+  })
+  .transform(({ kind, input, output, buckets, max_ids, word_ngrams, char_ngrams, lowercase, pad_to, max_words }) => ({
     kind,
     input,
     output,
@@ -35,6 +40,7 @@ export const preprocess = z
       charNgrams: char_ngrams,
       lowercase,
       ...(pad_to && { padTo: pad_to }),
+      ...(max_words !== undefined && { maxWords: max_words }),
     },
   }));
 

@@ -68,7 +68,10 @@ export class Assembler {
 
 /** Ids of texts as a graph's input: where nothing is said, as wide as the longest row if the graph leaves the width free. */
 export function ngramTensor(feed: TensorSpec, texts: readonly Uint8Array[], spec: HashedNgramsSpec): RunTensor {
-  const padTo = spec.padTo ?? (feed.dims.at(-1) === -1 ? 'longest' : 'max_ids');
-  const data = hashedNgrams(texts, { ...spec, padTo });
-  return { name: feed.name, datatype: feed.datatype, shape: [texts.length, data.length / texts.length], data };
+  const { maxIds, maxWords } = spec;
+  const width = maxWords === undefined ? feed.dims.at(-1) : feed.dims.at(-2);
+  const data = hashedNgrams(texts, { ...spec, padTo: spec.padTo ?? (width === -1 ? 'longest' : 'max_ids') });
+  const rowIds = data.length / texts.length;
+  const shape = maxWords === undefined ? [texts.length, rowIds] : [texts.length, rowIds / maxIds, maxIds];
+  return { name: feed.name, datatype: feed.datatype, shape, data };
 }

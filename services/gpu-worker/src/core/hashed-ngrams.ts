@@ -10,6 +10,7 @@
  *    is a byte that is no continuation byte and the continuation bytes after it. No words, no n-grams.
  * 5. id = 1 + FNV-1a-32(prefix + n-gram) % buckets; the prefix is the byte `w` or `c`. Id 0 is padding.
  * 6. Order: word n-grams by first word, then by length; character n-grams likewise. What exceeds `maxIds` is cut off.
+ * 7. With `maxWords`, each of the first so many words is a text of its own: the ids of a text are [words, maxIds].
  */
 
 /** Ranges are inclusive; a range such as [1, 0] is empty. `padTo` is `max_ids` unless it says otherwise. */
@@ -20,6 +21,7 @@ export type HashedNgramsSpec = {
   charNgrams: readonly [number, number];
   lowercase: boolean;
   padTo?: 'max_ids' | 'longest';
+  maxWords?: number;
 };
 
 // FNV-1a, 32 bits (Fowler, Noll, Vo).
@@ -32,32 +34,48 @@ const CHAR_STATE = fnv1a(FNV_OFFSET, 'c'.charCodeAt(0));
 const utf8 = new TextEncoder();
 
 /**
- * Ids of each text, INT32, row-major [texts, width], padded with 0 behind the ids of a row. O(bytes × longest n-gram).
+ * Ids of each text, INT32, row-major [texts, ids] or [texts, words, maxIds], padded with 0 behind the ids of a row and behind
+ * the words of a text. O(bytes × longest n-gram).
  *
- * The width is `maxIds`; with `padTo: 'longest'` it is that of the longest row, rounded up to a multiple of 64 (at least
- * 64, at most `maxIds`), which spares a graph with a free width its work on padding. Width = length / number of texts.
+ * The width is `maxIds`, or `maxWords` words; with `padTo: 'longest'` it is that of the longest text, rounded up to a multiple of
+ * 64 ids or 8 words (at least one multiple, at most the maximum), which spares a graph with a free width its work on padding.
  * @param texts UTF-8 bytes or strings; bytes that are no valid UTF-8 are hashed as they are.
  */
 export function hashedNgrams(texts: readonly (Uint8Array | string)[], spec: HashedNgramsSpec): Int32Array {
-  const ids = new Int32Array(texts.length * spec.maxIds);
+  const { maxIds, maxWords } = spec;
+  const rowIds = maxIds * (maxWords ?? 1);
+  const step = maxWords === undefined ? 64 : 8 * maxIds;
+  const ids = new Int32Array(texts.length * rowIds);
   let longest = 0;
   for (const [row, text] of texts.entries()) {
-    const bytes = typeof text === 'string' ? utf8.encode(text) : text;
-    longest = Math.max(longest, writeRow(bytes, spec, ids, row * spec.maxIds));
+    const line = normalise(typeof text === 'string' ? utf8.encode(text) : text, spec.lowercase);
+    const at = row * rowIds;
+    const written = maxWords === undefined ? writeLine(line, spec, ids, at) : writeWords(line, spec, maxWords, ids, at);
+    longest = Math.max(longest, written);
   }
   if (spec.padTo !== 'longest') return ids;
-  return narrow(ids, texts.length, spec.maxIds, Math.min(spec.maxIds, Math.max(1, Math.ceil(longest / 64)) * 64));
+  return narrow(ids, texts.length, rowIds, Math.min(rowIds, Math.max(1, Math.ceil(longest / step)) * step));
 }
 
-/** Writes the ids of one text from `ids[at]` on; returns how many, at most `maxIds`. */
-function writeRow(text: Uint8Array, spec: HashedNgramsSpec, ids: Int32Array, at: number): number {
-  const line = normalise(text, spec.lowercase);
+/** Writes the ids of one line from `ids[at]` on; returns how many, at most `maxIds`. */
+function writeLine(line: Uint8Array, spec: HashedNgramsSpec, ids: Int32Array, at: number): number {
   if (line.length === 1) return 0;
   const end = at + spec.maxIds;
   const words = unitStarts(line, isWordStart);
   const codePoints = unitStarts(line, isCodePointStart);
   const afterWords = writeNgrams(line, words, 1, WORD_STATE, spec.wordNgrams, spec.buckets, ids, at, end);
   return writeNgrams(line, codePoints, 0, CHAR_STATE, spec.charNgrams, spec.buckets, ids, afterWords, end) - at;
+}
+
+/** Rule 7: writes `maxIds` ids for each word from `ids[at]` on; returns how many ids that are. */
+function writeWords(line: Uint8Array, spec: HashedNgramsSpec, maxWords: number, ids: Int32Array, at: number): number {
+  const starts = unitStarts(line, isWordStart);
+  const words = Math.min(starts.length - 1, maxWords);
+  for (let word = 0; word < words; word++) {
+    // From the space before it to the one behind it.
+    writeLine(line.subarray(starts[word]! - 1, starts[word + 1]), spec, ids, at + word * spec.maxIds);
+  }
+  return words * spec.maxIds;
 }
 
 /**

@@ -62,7 +62,7 @@ export function resolveGraph(declaration: ModelDeclaration, graph: Graph): Serve
   }
   const graphInputs = graph.inputs.map((input) => withoutBatch(input, batches));
   const graphOutputs = graph.outputs.map((output) => withoutBatch(output, batches));
-  const { inputs, requestInputs, feeds } = resolveInputs(declaration, graphInputs);
+  const { inputs, requestInputs, feeds } = resolveInputs(declaration, graphInputs, batches);
   const { outputs, fetches } = resolveOutputs(declaration, graphOutputs);
   return {
     maxBatchSize,
@@ -78,7 +78,11 @@ export function resolveGraph(declaration: ModelDeclaration, graph: Graph): Serve
 
 type Inputs = Pick<ServedGraph, 'inputs' | 'requestInputs' | 'feeds'>;
 
-function resolveInputs({ inputs: declared, features, preprocess }: ModelDeclaration, graph: TensorSpec[]): Inputs {
+function resolveInputs(
+  { inputs: declared, features, preprocess }: ModelDeclaration,
+  graph: TensorSpec[],
+  batches: boolean,
+): Inputs {
   const joined = new Set(features?.tensors.map((tensor) => tensor.input));
   const made = preprocess?.output;
   const inputs =
@@ -99,10 +103,19 @@ function resolveInputs({ inputs: declared, features, preprocess }: ModelDeclarat
       throw new Error(`input: the graph needs "${input.name}", and nothing is declared to fill it`);
     return { ...own, dims: own.dims.map((dim, i) => (dim === -1 ? (input.dims[i] ?? -1) : dim)) };
   });
-  if (made !== undefined && !graph.some((input) => input.name === made)) {
-    throw new Error(`preprocess.output: expected an input of the graph, got "${made}"`);
-  }
+  if (preprocess !== undefined) checkIds(preprocess, graph, batches);
   return { inputs, requestInputs, feeds: graph };
+}
+
+function checkIds({ output, spec }: Preprocess, graph: readonly TensorSpec[], batches: boolean): void {
+  const ids = graph.find((input) => input.name === output);
+  if (ids === undefined) throw new Error(`preprocess.output: expected an input of the graph, got "${output}"`);
+  const dims = [...(batches ? [] : [-1]), -1, ...(spec.maxWords === undefined ? [] : [spec.maxIds])];
+  if (ids.datatype !== 'INT32' || !fits(ids.dims, dims)) {
+    throw new Error(
+      `preprocess.output: expected an INT32 input ${show(dims)}, "${output}" of the graph is ${ids.datatype} ${show(ids.dims)}`,
+    );
+  }
 }
 
 function textOf(preprocess: Preprocess, inputs: readonly TensorSpec[]): TensorSpec {

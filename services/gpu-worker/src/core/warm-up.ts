@@ -6,7 +6,7 @@ import type { Warmed } from './executor-messages.ts';
 import { batchBuckets, type WarmUp } from './model-declaration.ts';
 import type { ServedGraph } from './served-graph.ts';
 
-const WARM_TEXT = 'a text to warm up with';
+const WARM_TEXT = 'as many words as a usual question has, so that the times mean something';
 
 /** True if every shape is known, so that a run that fails is the model's fault and not the guess's. */
 export const hasFixedShapes = (graph: ServedGraph): boolean => graph.feeds.every((feed) => !feed.dims.includes(-1));

@@ -11,7 +11,9 @@ type Golden = {
     word_ngrams: [number, number];
     char_ngrams: [number, number];
     lowercase: boolean;
+    max_words?: number;
   };
+  /** Ids with spaces between them; with max_words, a comma after each word but the last. */
   rows: { hex: string; ids: string }[];
 }[];
 
@@ -32,6 +34,7 @@ function toSpec(s: Golden[number]['spec']): HashedNgramsSpec {
     wordNgrams: s.word_ngrams,
     charNgrams: s.char_ngrams,
     lowercase: s.lowercase,
+    ...(s.max_words !== undefined && { maxWords: s.max_words }),
   };
 }
 
@@ -40,14 +43,15 @@ describe('hashedNgrams', () => {
     it(`gives the ids used in training, padded with 0 to max_ids (specification ${index})`, () => {
       const texts = rows.map((row) => Buffer.from(row.hex, 'hex'));
       const ids = hashedNgrams(texts, toSpec(written));
-      assert.equal(ids.length, rows.length * written.max_ids);
+      const rowIds = written.max_ids * (written.max_words ?? 1);
+      assert.equal(ids.length, rows.length * rowIds);
       for (const [row, { hex, ids: expected }] of rows.entries()) {
-        const filled = expected
-          .split(' ')
-          .filter((id) => id !== '')
-          .map(Number);
-        const padded = [...filled, ...new Array(written.max_ids - filled.length).fill(0)];
-        const actual = [...ids.subarray(row * written.max_ids, (row + 1) * written.max_ids)];
+        const padded: number[] = new Array(rowIds).fill(0);
+        for (const [word, text] of expected.split(',').entries()) {
+          const own = text.split(' ').filter((id) => id !== '');
+          for (const [i, id] of own.entries()) padded[word * written.max_ids + i] = Number(id);
+        }
+        const actual = [...ids.subarray(row * rowIds, (row + 1) * rowIds)];
         assert.deepEqual(actual, padded, Buffer.from(hex, 'hex').toString());
       }
     });
@@ -97,5 +101,18 @@ describe('hashedNgrams', () => {
     const ids = hashedNgrams(['what is the exchange rate for dollars today'], { ...spec, buckets: 3 });
     const used = new Set(ids);
     assert.deepEqual([...used].sort(), [0, 1, 2, 3]);
+  });
+
+  it('takes each word for a text of its own with maxWords, and pads to the most words in steps of 8, when asked', () => {
+    const byWord: HashedNgramsSpec = { ...spec, maxIds: 24, wordNgrams: [1, 1], maxWords: 12 };
+    const texts = ['where is my card', 'one two three four five six seven eight nine ten eleven twelve thirteen'];
+    const full = hashedNgrams(texts, byWord);
+    assert.equal(full.length, texts.length * 12 * 24);
+    const card = hashedNgrams(['card'], { ...byWord, maxWords: 1 });
+    assert.deepEqual(full.subarray(3 * 24, 4 * 24), card);
+    assert.ok(full.subarray(4 * 24, 12 * 24).every((id) => id === 0));
+    const first = hashedNgrams(texts.slice(0, 1), { ...byWord, padTo: 'longest' });
+    assert.deepEqual(first, full.subarray(0, 8 * 24));
+    assert.deepEqual(hashedNgrams(texts, { ...byWord, padTo: 'longest' }), full);
   });
 });

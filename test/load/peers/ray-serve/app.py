@@ -32,7 +32,7 @@ def free_port() -> str:
 # Read when ray.serve is imported, here and in every process that Ray starts from here.
 os.environ |= {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_SERVE_ENABLE_HA_PROXY": "1",
+    "RAY_SERVE_ENABLE_HA_PROXY": "0",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     "RAY_SERVE_HAPROXY_NBTHREAD": str(CORES),
     "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{TEMP}/haproxy/haproxy.cfg",

@@ -174,6 +174,7 @@ export class Admission {
     this.#ladder.decide(model, candidate, around, nowMs, decision);
     if (decision.rung === 'refused') return decision;
     key?.charge(decision.costIms);
+    if (rank > 0) this.#guard.onAdmitted();
     if (model.isLimited && decision.rung !== 'ticket') model.limits.admitted();
     return decision;
   }
@@ -205,9 +206,11 @@ export class Admission {
     else this.#models.get(model)?.view.onLoad(state, Math.max(0, transitMs), nowMs);
   }
 
-  /** How late the event loop was, every 20 ms. */
-  observeLag(lagMs: number, _nowMs: number): void {
-    this.#guard.observe(lagMs);
+  /** How late the event loop was, every 20 ms, and the share of the last time in which it worked. */
+  observeLag(lagMs: number, nowMs: number, utilization = 1): void {
+    let isFlood = false;
+    for (const model of this.#models.values()) if (model.isFlooded(nowMs)) isFlood = true;
+    this.#guard.observe({ lagMs, utilization, isFlood });
   }
 
   observeHeap(usedOverLimit: number): void {

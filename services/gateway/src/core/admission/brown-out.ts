@@ -6,7 +6,8 @@ const LEAVE_AT = 0.6;
 /** From this level on lighter variants stand in. */
 const LIGHTER_LEVEL = 3;
 const LIGHTER_UP = 0.1;
-const LIGHTER_DOWN = 0.01;
+/** All the way in less than 10 s. */
+const LIGHTER_DOWN = 0.012;
 
 /**
  * Brown-out of one model, in levels with hysteresis: entered when the pressure has been high for 300 ms, left when it has been

@@ -22,7 +22,7 @@ export class ClassControl {
   /** What all gateways may admit, ims per ms. */
   capacity = 0;
   queueMs = 0;
-  goal: Goal = { targetMs: 0, enterMs: 0, limitMs: 0 };
+  goal: Goal = { targetMs: 0, sharedMs: 0, limitMs: 0 };
   readonly #rank: number;
   readonly #settings: AdmissionSettings;
   readonly #demand = new FleetDemand();
@@ -52,7 +52,7 @@ export class ClassControl {
 
   /** Being cut, or so long a queue that it may be soon. */
   get isNearCut(): boolean {
-    return this.fair.congested || (this.capacity > 0 && this.queueMs > this.goal.enterMs);
+    return this.fair.congested || (this.capacity > 0 && this.queueMs > this.goal.sharedMs);
   }
 
   reweigh(weights: TenantWeights): void {
@@ -77,7 +77,7 @@ export class ClassControl {
   refresh(view: ModelView, weights: TenantWeights, queueMs: number, nowMs: number): void {
     const { fair, goal } = this;
     if (fair.congested) fair.steer(pace(queueMs, goal, this.#runMs));
-    else if (queueMs > goal.enterMs && nowMs - this.#plannedMs >= REPLAN_MS) this.#plan(view, weights, nowMs, false);
+    else if (queueMs > goal.sharedMs && nowMs - this.#plannedMs >= REPLAN_MS) this.#plan(view, weights, nowMs, false);
   }
 
   #plan(view: ModelView, weights: TenantWeights, nowMs: number, inTime: boolean): void {

@@ -4,7 +4,7 @@ import { HISTORY_TICKS, ticksAgo } from './ticks.ts';
 
 const RANKS = CLASSES.length;
 /** Over so long a step in traffic shows, before the moving means follow. */
-export const RECENT_MS = 25;
+export const RECENT_MS = 16;
 /** Below this a rate is none: it would only fade for ever. ims per ms. */
 const NOTHING = 1e-7;
 

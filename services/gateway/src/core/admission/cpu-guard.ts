@@ -1,18 +1,41 @@
-/** An event loop so late delays vip too. */
+/** While a flood is on: a loop so late delays vip and refusals. */
 const LEAST_LIMIT_MS = 5;
 const MOST_LIMIT_MS = 10;
-/** Of the shortest default deadline: what is late by less than this hurts nobody. */
+/** Of the shortest default deadline. */
 const DEADLINE_SHARE = 0.01;
+/** Once the guard refuses, the loop is kept more in time than that, so that refusals are quick. */
+const TIGHTER = 0.4;
+/** While no model is congested: the clients of a closed loop make the loop late by their number, and lose nothing by it. */
+const CALM_LIMIT_MS = 50;
+/** A loop that works less than this is late because others have the processor: refusing requests would not help. */
+const LEAST_UTILIZATION = 0.7;
 /** Between two samples. */
 const SAMPLE_MS = 20;
-/** A pause of the collector makes one late sample, or several that fall by this factor; an overload does not end by itself. */
+/** A pause of the collector makes one late sample, or several that fall; an overload does not end by itself. */
 const FALLING = 0.9;
+const GROWING = 1.1;
 const LEAST_SHARE = 0.02;
 const DOWN = 0.8;
 /** One sample takes no more than this away. */
 const MOST_DOWN = 0.4;
-const UP = 0.03;
+const UP = 1.08;
+const SLOWLY_UP = 1.02;
+/** Up to so many limits behind, the guard lets on at least this part of what is admitted: less would cost answers, not refusals. */
+const FAR = 2;
+const ROOM = 0.9;
 const LAG_WEIGHT = 0.3;
+/** What prediction may take for the lateness to come. */
+const MOST_LAG_MS = 25;
+/** Counts of requests fade by this factor a sample. */
+const FADE = 0.95;
+
+export type LoopSample = {
+  lagMs: number;
+  /** Share of the time that the loop worked. */
+  utilization: number;
+  /** Some model is offered more than it can serve. */
+  isFlood: boolean;
+};
 
 /**
  * G1: the guard of this gateway's own processor. When the event loop is late, a part of standard and bulk is refused before its
@@ -21,37 +44,49 @@ const LAG_WEIGHT = 0.3;
 export class CpuGuard {
   /** Share of standard and bulk together that goes on. */
   share = 1;
-  /** Moving mean of the lateness: part of every prediction. */
-  lagMs = 0;
   /** Shortest default deadline of the models. */
   deadlineMs = Number.POSITIVE_INFINITY;
   readonly #random: () => number;
-  #late = 0;
+  #meanLagMs = 0;
   #lastMs = 0;
+  #late = 0;
+  #growing = 0;
   #standard = 0;
   #bulk = 0;
+  #admitted = 0;
 
   constructor(random: () => number) {
     this.#random = random;
   }
 
+  /** Moving mean of the lateness: part of every prediction. */
+  get lagMs(): number {
+    return Math.min(MOST_LAG_MS, this.#meanLagMs);
+  }
+
   /** To be called every 20 ms. */
-  observe(lagMs: number): void {
-    this.lagMs += LAG_WEIGHT * (lagMs - this.lagMs);
-    const limitMs = Math.min(MOST_LIMIT_MS, Math.max(LEAST_LIMIT_MS, DEADLINE_SHARE * this.deadlineMs));
+  observe({ lagMs, utilization, isFlood }: LoopSample): void {
+    this.#meanLagMs += LAG_WEIGHT * (lagMs - this.#meanLagMs);
+    const floodMs = Math.min(MOST_LIMIT_MS, Math.max(LEAST_LIMIT_MS, DEADLINE_SHARE * this.deadlineMs));
+    const limitMs = !isFlood ? CALM_LIMIT_MS : this.share < 1 ? TIGHTER * floodMs : floodMs;
     const grownMs = lagMs - this.#lastMs;
     const isFalling = lagMs < FALLING * this.#lastMs;
+    this.#growing = lagMs > GROWING * this.#lastMs ? this.#growing + 1 : 0;
     this.#lastMs = lagMs;
-    this.#late = lagMs > limitMs ? this.#late + 1 : 0;
-    if (this.#late === 0) this.share = Math.min(1, this.share + UP);
-    else if (!isFalling && (this.#late >= 2 || this.share < 1)) {
-      // The loop falls behind by what it has too much, so the growth of the lag says how far to go down. While the lag falls,
-      // what is let on is little enough.
-      const excess = Math.max(0, grownMs) / SAMPLE_MS;
-      this.share = Math.max(LEAST_SHARE, this.share * Math.max(MOST_DOWN, DOWN / (1 + excess)));
-    }
-    this.#standard *= 0.95;
-    this.#bulk *= 0.95;
+    const isLate = lagMs > limitMs && utilization >= LEAST_UTILIZATION;
+    this.#late = isLate ? this.#late + 1 : 0;
+    if (!isLate) this.#letOn(UP);
+    else if (isFlood && !isFalling && (this.#late >= 2 || this.share < 1)) this.#refuseMore(grownMs, FAR * floodMs);
+    else if (!isFlood && this.#growing >= 2) this.#refuseMore(grownMs, FAR * CALM_LIMIT_MS);
+    else if (!isFlood && this.#growing === 0) this.#letOn(SLOWLY_UP); // late by a number that stays: a closed loop
+    this.#standard *= FADE;
+    this.#bulk *= FADE;
+    this.#admitted *= FADE;
+  }
+
+  /** A standard or bulk request was let in. */
+  onAdmitted(): void {
+    this.#admitted += 1;
   }
 
   /** Whether a request may go on; counts it. vip always may. */
@@ -62,11 +97,24 @@ export class CpuGuard {
     return this.share >= 1 || this.#random() < this.#shareOf(rank);
   }
 
+  #letOn(factor: number): void {
+    this.share = Math.min(1, this.share * factor);
+  }
+
+  /** The loop falls behind by what it has too much, so the growth of the lag says how far to go down. */
+  #refuseMore(grownMs: number, farMs: number): void {
+    const next = this.share * Math.max(MOST_DOWN, DOWN / (1 + Math.max(0, grownMs) / SAMPLE_MS));
+    const admittedShare = this.#admitted / Math.max(1, this.#standard + this.#bulk);
+    const least = this.#lastMs < farMs ? Math.min(this.share, ROOM * admittedShare) : 0;
+    this.share = Math.max(LEAST_SHARE, next, least);
+  }
+
   /** Bulk pays until only the least of it is left, then standard does. */
   #shareOf(rank: number): number {
     const all = this.#standard + this.#bulk;
-    const bulkLeft = Math.min(1, Math.max(LEAST_SHARE, (this.share * all - this.#standard) / Math.max(1, this.#bulk)));
-    if (rank !== 1) return bulkLeft;
-    return Math.min(1, Math.max(LEAST_SHARE, (this.share * all - bulkLeft * this.#bulk) / Math.max(1, this.#standard)));
+    const left = (this.share * all - this.#standard) / Math.max(1, this.#bulk);
+    const ofBulk = Math.min(1, Math.max(LEAST_SHARE, left));
+    if (rank !== 1) return ofBulk;
+    return Math.min(1, Math.max(LEAST_SHARE, (this.share * all - ofBulk * this.#bulk) / Math.max(1, this.#standard)));
   }
 }

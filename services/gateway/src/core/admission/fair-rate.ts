@@ -5,6 +5,8 @@ import { fairShare } from './water-filling.ts';
 
 /** Demand so much above what is served makes a growing queue congestion. */
 const OVER = 1.05;
+/** A class is shared when others than the heavy tenants want so much of it. */
+const OTHERS = 0.02;
 /** So many ticks without a cut end it. */
 const CALM_TICKS = 20;
 /**
@@ -86,17 +88,21 @@ export class FairRate {
   /** @param inTime False: between two ticks, so nothing that counts ticks may move. */
   plan(demand: FleetDemand, supply: Supply, { nowMs, inTime }: { nowMs: number; inTime: boolean }): void {
     this.#advance(nowMs);
-    const wanted = Math.max(demand.total / demand.told, supply.lately);
-    const over = wanted > supply.capacity * supply.pace;
-    const { enterMs, limitMs } = supply.goal;
+    const { capacity, pace, queueMs, goal } = supply;
+    const wanted = Math.max(demand.mean / demand.told, supply.lately);
+    const over = wanted > capacity * pace;
+    const fullRate = fairShare(demand, capacity * demand.told);
     if (this.congested) {
-      if (inTime) this.#calmTicks = over || supply.queueMs > enterMs ? 0 : this.#calmTicks + 1;
+      if (inTime) this.#calmTicks = over || queueMs > goal.limitMs ? 0 : this.#calmTicks + 1;
       if (this.#calmTicks >= CALM_TICKS) this.#end();
-    } else if (over && supply.queueMs > (wanted > OVER * supply.capacity ? enterMs : limitMs)) this.#begin(demand, supply);
+    } else if (over && queueMs > goal.sharedMs) {
+      const isShared = wanted > OVER * capacity && lightDemand(demand, fullRate) > OTHERS * capacity * demand.told;
+      if (isShared || queueMs > goal.limitMs) this.#begin(demand, fullRate, supply.meanCost);
+    }
     if (!this.congested) return;
-    const rate = fairShare(demand, supply.capacity * supply.pace * demand.told);
-    this.#rate = Number.isFinite(rate) ? rate : mostWanted(demand, supply);
-    this.#leastRate = LEAST_PART * Math.min(mostWanted(demand, supply), fairShare(demand, supply.capacity * demand.told));
+    const enough = mostWanted(demand, capacity);
+    this.#rate = Math.min(enough, fairShare(demand, capacity * pace * demand.told));
+    this.#leastRate = LEAST_PART * Math.min(enough, fullRate);
     this.#plannedPace = supply.pace;
     this.#steering = 1;
     if (over && inTime) this.#correct();
@@ -144,14 +150,13 @@ export class FairRate {
   }
 
   /** Who is above its share starts without savings, spread over one mean request, so that they do not all come at once. */
-  #begin(demand: FleetDemand, { capacity, meanCost }: Supply): void {
+  #begin(demand: FleetDemand, fullRate: number, meanCost: number): void {
     this.congested = true;
     this.#calmTicks = 0;
     this.#correction = 1;
     this.#virtual = 0;
-    const rate = fairShare(demand, capacity * demand.told);
     for (let slot = 0; slot < this.#table.count; slot += 1) {
-      const heavy = demand.demand[slot]! > rate * demand.weight[slot]!;
+      const heavy = demand.demand[slot]! > fullRate * demand.weight[slot]!;
       this.#table.finish[slot] = heavy ? -this.#random() * this.#units(slot, meanCost) : Number.NaN;
     }
   }
@@ -182,8 +187,15 @@ export class FairRate {
 }
 
 /** A rate at which nobody is cut. */
-function mostWanted({ demand, weight, count }: FleetDemand, { capacity }: Pick<Supply, 'capacity'>): number {
+function mostWanted({ demand, weight, count }: FleetDemand, capacity: number): number {
   let most = 0;
   for (let i = 0; i < count; i += 1) most = Math.max(most, demand[i]! / weight[i]!);
   return Math.max(1.2 * most, capacity);
+}
+
+/** What those want who are not above a rate. */
+function lightDemand({ demand, weight, count }: FleetDemand, rate: number): number {
+  let sum = 0;
+  for (let i = 0; i < count; i += 1) if (demand[i]! <= rate * weight[i]!) sum += demand[i]!;
+  return sum;
 }

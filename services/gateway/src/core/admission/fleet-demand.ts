@@ -34,6 +34,8 @@ export class FleetDemand implements Demands {
   count = 0;
   /** Share of the fleet's demand that is listed; what is not told is taken to be spread in the same way. */
   told = 1;
+  /** Sum of the lists by moving means alone. */
+  mean = 0;
   #peerOffers = new Float64Array(64);
   #ownThen = new Float64Array(64);
   #tellers = new Float64Array(64);
@@ -55,9 +57,11 @@ export class FleetDemand implements Demands {
     }
     this.count = 0;
     let own = 0;
+    let ownMean = 0;
     for (let slot = 0; slot < table.count; slot += 1) {
       const wanted = table.wanted(slot, fleet.meanCost, fleet.nowMs);
       own += wanted;
+      ownMean += table.offered[slot]!;
       this.#push(wanted + this.#peerOffers[slot]!, table.weight[slot]!);
       this.#moveShare(table, slot, live + 1);
     }
@@ -67,6 +71,7 @@ export class FleetDemand implements Demands {
       if (rest !== undefined && rest.count > 0) this.#push(rest.offered, rest.count);
     }
     const listed = this.total;
+    this.mean = listed - own + ownMean;
     this.told = telling === live || !(listed > 0) ? 1 : listed / Math.max(listed, own / fleet.share);
   }
 

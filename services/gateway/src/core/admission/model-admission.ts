@@ -61,6 +61,18 @@ export class ModelAdmission {
     return limits?.rate !== undefined || limits?.maxInFlight !== undefined;
   }
 
+  /** Offered more than it can serve, whatever the processor of this gateway does. */
+  isFlooded(nowMs: number): boolean {
+    if (this.classes.some(({ fair }) => fair.congested)) return true;
+    const { offered, capacity, rates } = this.view;
+    if (!(capacity > 0)) return false;
+    let wanted = 0;
+    for (let rank = 0; rank < 2; rank += 1) {
+      wanted += Math.max(offered[rank]!, rates.offeredLately(rank, nowMs) / this.view.share(rank));
+    }
+    return wanted > capacity;
+  }
+
   /** Weights of tenants have changed. */
   reweigh(weights: TenantWeights): void {
     for (const control of this.classes) control.reweigh(weights);

@@ -1,6 +1,6 @@
 const LEAST_MS = 200;
-/** Whoever is told to wait longer gives up or does not believe it. */
-const MOST_MS = 10_000;
+/** Long enough for the slots of a flood of several times capacity: all who were told a shorter bound would come back at once. */
+const MOST_MS = 60_000;
 const GUARD_MS = 1_000;
 const LONGEST_OUTAGE_MS = 2_000;
 /** Share of the rate that is promised to those who were refused; the rest is for who comes for the first time. */
