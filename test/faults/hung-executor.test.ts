@@ -20,7 +20,7 @@ run_limit_ms: ${RUN_LIMIT_MS}
 parameters: { own_executor: true }
 `;
 
-test('an executor stuck in a run is killed at its limit, other models keep answering, and it is back within 2 s', async () => {
+test('a request that hangs its model is tried twice and fails, other models keep answering, and the executor is back within 2 s', async () => {
   await using models = await makeModelRepository({
     counting: { onnx: { bytes: countingModel() }, yaml: COUNTING },
     mlp: mlpWith('mlp', 64),
@@ -55,7 +55,8 @@ test('an executor stuck in a run is killed at its limit, other models keep answe
   assert.equal(reply.status, 502, reply.text);
   assert.equal(headerOf(reply, 'spillway-error'), 'BACKEND_FAILED');
   const took = performance.now() - startMs;
-  assert.ok(took >= RUN_LIMIT_MS && took < 2 * RUN_LIMIT_MS + 500, `ended after ${took.toFixed(0)} ms`);
+  const least = 2 * RUN_LIMIT_MS; // a second time alone: the first time a companion might have been to blame
+  assert.ok(took >= least && took < least + BACK_WITHIN_MS + 500, `ended after ${took.toFixed(0)} ms`);
   assert.ok(others.length > 10, `${others.length} answers of the other model meanwhile`);
   assert.ok(Math.max(...others) < OTHERS_WITHIN_MS, `the slowest took ${Math.max(...others).toFixed(0)} ms`);
 

@@ -165,4 +165,7 @@ function documentRuns(options: Options): Options[] {
   ];
 }
 
-await main();
+main().catch((error: Error) => {
+  say(error.message);
+  process.exitCode = 2;
+});

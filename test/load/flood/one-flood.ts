@@ -25,9 +25,9 @@ export type FloodRun = {
 const deadlineRows = async (mesh: Mesh): Promise<FloodRun['rows']> => {
   const of = (name: string): Promise<number> => counterSum(mesh, 'batcher', name);
   return {
-    ran: await of('spillway_batcher_rows_run_total'),
-    startedLate: await of('spillway_batcher_rows_started_late_total'),
-    wasted: await of('spillway_batcher_rows_finished_late_total'),
+    ran: await of('spillway_batch_size_rows_sum'),
+    startedLate: await of('spillway_late_started_rows_total'),
+    wasted: await of('spillway_late_finished_rows_total'),
   };
 };
 

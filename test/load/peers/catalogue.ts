@@ -48,14 +48,14 @@ export const PEERS: Readonly<Record<PeerName, Peer>> = {
     title: 'Ray Serve',
     package: 'ray',
     licence: 'Apache-2.0',
-    settings: (cores) => `${cores} replicas, HAProxy, throughput-optimized, @serve.batch`,
+    settings: (cores) => `${cores} replicas behind HAProxy, throughput-optimized, @serve.batch without a wait`,
     command: ({ folder }) => ['python', join(folder, 'app.py')],
   },
   bentoml: {
     title: 'BentoML',
     package: 'bentoml',
     licence: 'Apache-2.0',
-    settings: (cores) => `${cores} workers, adaptive batching, ${UVICORN}`,
+    settings: (cores) => `${cores} workers, adaptive batching, ${UVICORN} nor metrics`,
     command: ({ folder, port }) => [
       'bentoml',
       'serve',
@@ -68,15 +68,16 @@ export const PEERS: Readonly<Record<PeerName, Peer>> = {
     title: 'LitServe',
     package: 'litserve',
     licence: 'Apache-2.0',
-    settings: (cores) => `${cores} API servers, ${cores} workers, ZeroMQ queue, batching`,
+    settings: (cores) => `${cores} API servers, ${cores} workers, ZeroMQ queue, batches waited for 10 ms`,
     command: ({ folder }) => ['python', join(folder, 'server.py')],
   },
   mlserver: {
     title: 'MLServer',
     package: 'mlserver',
     licence: 'Apache-2.0',
-    settings: () => 'custom runtime, adaptive batching',
+    settings: () => 'custom runtime in the main process, no batching, uvloop, no access log',
     command: ({ folder }) => ['mlserver', 'start', folder],
+    // Port 0: any free one, for a door that nobody uses.
     env: ({ port }) => ({ MLSERVER_HTTP_PORT: String(port), MLSERVER_GRPC_PORT: '0' }),
   },
 };

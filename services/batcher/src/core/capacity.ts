@@ -34,6 +34,7 @@ export class Capacity {
   #fillSum = 0;
   #batches = 0;
   #leastWaitMs = Number.POSITIVE_INFINITY;
+  #dropped = 0;
   fill = 1;
   /** Instances, before and without γ. */
   raw = 0;
@@ -63,6 +64,11 @@ export class Capacity {
   ended(rows: number, fullRows: number, short: boolean): void {
     this.#fillSum += short ? Math.min(1, rows / fullRows) : 1;
     this.#batches += 1;
+  }
+
+  /** Requests were let in and could not finish any more. */
+  dropped(requests: number): void {
+    this.#dropped += requests;
   }
 
   /** A request of class standard left for an instance. */
@@ -120,6 +126,7 @@ export class Capacity {
     }
     this.#fillSum = 0;
     this.#batches = 0;
+    this.#dropped = 0;
     this.#leastWaitMs = Number.POSITIVE_INFINITY;
   }
 
@@ -127,6 +134,7 @@ export class Capacity {
     const gamma = this.#gamma;
     if (!refusing) return gamma + 0.02 * (1 - gamma);
     if (this.#batches === 0) return gamma; // nothing was seen
+    if (gamma > 1 && this.#dropped > 0) return 0.97 * gamma; // it was raised too far: only bulk may feel it
     if (this.fill < FULL) {
       return demand < CONGESTED * this.corrected ? gamma : gamma * (1 + Math.min(0.1, 0.2 * (1 - this.fill)));
     }

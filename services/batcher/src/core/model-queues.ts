@@ -175,7 +175,9 @@ export class ModelQueues {
   /** Requests that have no time left, or less than they would need in the instance that can end them first. */
   expire(next: Free | undefined, nowMs: number): Work[] {
     this.#lookedAtMs = nowMs;
-    return this.requests.expire(next && this.#place(next.instance, undefined, next.startInMs));
+    const expired = this.requests.expire(next && this.#place(next.instance, undefined, next.startInMs));
+    this.capacity.dropped(expired.length);
+    return expired;
   }
 
   /** Whether the last such look is long enough ago: it costs as much as forming a batch. */
@@ -234,7 +236,8 @@ export class ModelQueues {
     return runMs / (operatingRows * Math.max(Number.MIN_VALUE, this.meter.costPerRow));
   }
 
-  #left({ batch, rows }: Taken<Work>, slot: Slot): void {
+  #left({ batch, rows, expired }: Taken<Work>, slot: Slot): void {
+    this.capacity.dropped(expired.length);
     if (rows === 0) return;
     const nowMs = this.#clock.now();
     const costs = [0, 0, 0];

@@ -118,6 +118,20 @@ test('with short deadlines the wait that is too long is shorter', () => {
   near(capacity.gamma, 0.97);
 });
 
+test('a capacity that was raised comes down again when requests it let in cannot finish', () => {
+  const capacity = new Capacity(true);
+  capacity.measure([slotOf(20)], RULES, 0);
+  const period = (fill: number, dropped: number, nowMs: number) => {
+    capacity.ended(32 * fill, 32, true);
+    capacity.dropped(dropped);
+    capacity.correct(seen(true), nowMs);
+    return capacity.gamma;
+  };
+  near(period(0.5, 1, 100), 1.1);
+  near(period(0.5, 1, 200), 1.1 * 0.97);
+  near(period(1, 0, 300), 1.1 * 0.97);
+});
+
 test('it is brought up to date ten times a second, stays within half and double, and returns when nobody refuses', () => {
   const capacity = new Capacity(true);
   capacity.measure([slotOf(20)], RULES, 0);

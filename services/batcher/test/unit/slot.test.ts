@@ -111,3 +111,13 @@ test('the way to a worker is its mean and two deviations, so that most messages 
   hop.observe(Number.NaN);
   assert.ok(hop.ms > 3);
 });
+
+test('a lighter variant begins with its own warm-up times, if its worker named them', () => {
+  const variants = [{ variant: 'lite', runMsOne: 1, runMsFull: 4 }];
+  const slot = new Slot(
+    new ManualClock(),
+    'w',
+    served('m', { maxBatchSize: 32, runMsOne: 2, runMsFull: 32, variants }),
+  );
+  assert.ok(Math.abs(slot.runTime('lite').predictMs(32) - 4) < 0.01);
+});
