@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { REPO } from '@spillway/testing/find-binary';
 import { BASELINES } from './baselines/server.ts';
-import { MECHANISMS } from './chain/spec.ts';
-import { document } from './run/document.ts';
+import { MECHANISMS, type Mechanism } from './chain/spec.ts';
+import { document, TELLING, TOGETHER } from './run/document.ts';
 import { runAll } from './run/pool.ts';
 import { comparison, failures, rowsOf, scenarioTables } from './run/report.ts';
 import { type Contender, PRODUCT, readBaselines, readMechanisms, type Task } from './run/tasks.ts';
@@ -155,13 +155,25 @@ async function main(): Promise<void> {
   if (failing.length > 0) process.exitCode = 1;
 }
 
-/** Everything with the product; O1 with every baseline; O1 at 5× with each mechanism off. */
+/** Everything with the product; O1 with every baseline; mechanisms off, alone and together, and each where it shows. */
 function documentRuns(options: Options): Options[] {
-  const o1 = { ...options, ids: ['O1'], seeds: 1 };
+  const once = { ...options, seeds: 1 };
+  const off = (mechanisms: readonly Mechanism[]): Contender[] => [{ baseline: '', off: mechanisms }];
   return [
     { ...options, contenders: [PRODUCT] },
-    { ...o1, seconds: options.seconds ?? 8, contenders: contendersOf('all', undefined) },
-    { ...o1, cases: ['5×'], contenders: contendersOf(undefined, 'each').slice(1) },
+    { ...once, ids: ['O1'], seconds: options.seconds ?? 8, contenders: contendersOf('all', undefined) },
+    {
+      ...once,
+      ids: ['O1'],
+      cases: ['5×'],
+      contenders: [...contendersOf(undefined, 'each').slice(1), ...TOGETHER.flatMap(off)],
+    },
+    ...TELLING.map(({ scenario, name, off: one }) => ({
+      ...once,
+      ids: [scenario],
+      cases: [name],
+      contenders: off([one]),
+    })),
   ];
 }
 

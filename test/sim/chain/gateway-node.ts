@@ -142,9 +142,9 @@ export class GatewayNode {
       return;
     }
     this.#lagMs = sim.now() - attempt.sentAtMs;
-    const { acceptMs, refuseMs } = spec.cpu as NonNullable<typeof spec.cpu>;
-    const refused = this.#refusedAtDoor(attempt, refuseMs) || this.#decide(attempt, refuseMs);
-    const tookMs = refused ? refuseMs : acceptMs;
+    const { acceptMs, refuseMs, refuseReadMs } = spec.cpu as NonNullable<typeof spec.cpu>;
+    let tookMs = refuseMs;
+    if (!this.#refusedAtDoor(attempt, refuseMs)) tookMs = this.#decide(attempt, refuseReadMs) ? refuseReadMs : acceptMs;
     this.#busyMs += tookMs;
     sim.after(tookMs, this.#turnEnded, undefined);
   }
@@ -289,6 +289,7 @@ const OFF = [
   ['g2', 'quota'],
   ['g3', 'fair_rate'],
   ['g4', 'predicted_finish'],
+  ['bound', 'queue_bound'],
   ['age', 'age'],
   ['brownout', 'brownout'],
 ] as const satisfies readonly (readonly [Mechanism, string])[];

@@ -19,6 +19,7 @@ export const MECHANISMS = [
   'g2',
   'g3',
   'g4',
+  'bound',
   'age',
   'expired',
   'staging',
@@ -29,8 +30,8 @@ export const MECHANISMS = [
 ] as const;
 export type Mechanism = (typeof MECHANISMS)[number];
 
-/** Work that every request and every refusal costs the only thread of a gateway. */
-export type GatewayCpu = { acceptMs: number; refuseMs: number };
+/** What a request costs the only thread of a gateway: accepted, refused at the door, refused after its body was read. */
+export type GatewayCpu = { acceptMs: number; refuseMs: number; refuseReadMs: number };
 
 /** The mesh as it is, which its policies do not see. */
 export type ChainSpec = {

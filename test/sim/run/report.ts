@@ -43,7 +43,8 @@ const bound = (unit: string, limits: Bound | undefined): string => {
 
 const WORDS = { aim: 'yes', must: 'yes, not the aim', fails: '**no**', told: '' } as const;
 
-const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+/** A Markdown table. */
+export const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 
 /** A table for each scenario: every figure beside what it must be. */

@@ -6,7 +6,7 @@ https://lightning.ai/docs/litserve/api-reference/litserver):
 - fast_queue: ZeroMQ between the processes, for more than 100 requests a second.
 - max_batch_size as in models/<model>/model.yaml. batch_timeout 10 ms took the least CPU a request of 0, 2 and 10 ms; with
   0 an idle worker never sleeps. https://lightning.ai/docs/litserve/features/batching
-- timeout: as long as an answer is worth having; what waited longer in the queue gets 504.
+- timeout: as long as an answer is worth having; what waited longer in the workers' queue gets 504.
 - log_level warning, no access log, no client file: its production example.
 """
 

@@ -1,5 +1,6 @@
 import type { KeyRecord, Lever } from '@spillway/contracts/buckets';
 import type { GatewayLoad, LoadState } from '@spillway/contracts/messages';
+import { Answers } from './answers.ts';
 import { CpuGuard } from './cpu-guard.ts';
 import { applyLevel, newEffects } from './effects.ts';
 import { type Around, Ladder } from './ladder.ts';
@@ -7,12 +8,11 @@ import { Levers } from './levers.ts';
 import { ModelAdmission } from './model-admission.ts';
 import { KEYS_TOPIC, Quotas } from './quotas.ts';
 import { Resubmission } from './resubmission.ts';
-import { guardHintMs, outageHintMs, overloadHintMs } from './retry-after.ts';
 import { type AdmissionSettings, DEFAULT_SETTINGS } from './settings.ts';
 import { TenantWeights } from './tenant-weights.ts';
 import { weightOf } from './ticks.ts';
 import { TokenBucket } from './token-bucket.ts';
-import type { AdmittedModel, Candidate, Decision, Effects, ModelFacts, Reason } from './types.ts';
+import type { AdmittedModel, Candidate, Decision, Effects, ModelFacts } from './types.ts';
 
 export type { Candidate, Decision, Effects, ModelFacts } from './types.ts';
 
@@ -20,6 +20,7 @@ export type { Candidate, Decision, Effects, ModelFacts } from './types.ts';
 const LEAST_TICK_MS = 1;
 const LOWEST_RANK = 2;
 const DOOR_BURST_MS = 1_000;
+const BRAKE_HINT_MS = 1_000;
 
 export type AdmissionOptions = {
   random: () => number;
@@ -51,17 +52,7 @@ export class Admission {
   readonly #resubmission = new Resubmission();
   readonly #door: (TokenBucket | undefined)[];
   readonly #around: Around = { lagMs: 0, forced: undefined, weights: this.#weights, ticketsOpen: true };
-  readonly #decision: Decision = {
-    rung: 'run',
-    variant: '',
-    rank: 0,
-    costIms: 0,
-    code: '',
-    reason: '',
-    retryAfterMs: 0,
-    predictedWaitMs: 0,
-    predictedFinishMs: 0,
-  };
+  readonly #answers: Answers;
   readonly #guarded: boolean;
   readonly #quotaed: boolean;
   #heap = 0;
@@ -72,6 +63,7 @@ export class Admission {
   constructor({ random, instance, settings, nowMs }: AdmissionOptions) {
     this.#settings = { ...DEFAULT_SETTINGS, ...settings };
     this.#random = random;
+    this.#answers = new Answers(random);
     this.#instance = instance;
     this.#quotas = new Quotas(instance);
     this.#levers = new Levers(random);
@@ -94,12 +86,10 @@ export class Admission {
       const options = { settings: this.#settings, instance: this.#instance, random: this.#random, nowMs: this.#nowMs };
       this.#models.set(record.model, new ModelAdmission(record, options));
     }
-    this.#findShortestDeadline();
   }
 
   removeModel(model: string): void {
     this.#models.delete(model);
-    this.#findShortestDeadline();
   }
 
   setKey(record: KeyRecord): void {
@@ -123,21 +113,17 @@ export class Admission {
   atDoor(rank: number, keyId: string, nowMs: number): Decision | undefined {
     this.#nowMs = nowMs;
     this.#quotas.onDoor(rank, nowMs);
-    if (this.#awaySinceMs !== undefined) return this.#away(rank, nowMs);
+    if (this.#awaySinceMs !== undefined) return this.#answers.unavailable(rank, nowMs - this.#awaySinceMs);
     const limit = this.#door[rank];
-    if (limit?.hasAny(nowMs) === false) return this.#refuse(rank, 'limit', limit.waitMs(1, nowMs));
+    if (limit?.hasAny(nowMs) === false) return this.#answers.refused(rank, 'limit', limit.waitMs(1, nowMs));
     limit?.take(1);
-    if (this.#guarded && !this.#guard.allows(rank)) {
-      const decision = this.#refuse(rank, 'gateway_cpu', 0);
-      decision.retryAfterMs = guardHintMs(this.#random);
-      return decision;
-    }
+    if (this.#guarded && !this.#guard.allows(rank)) return this.#answers.refused(rank, 'gateway_cpu', 0);
     if (!this.#levers.allowsAtDoor(rank, this.#quotas.doorShare(rank), nowMs))
-      return this.#refuse(rank, 'brake', 1_000);
+      return this.#answers.refused(rank, 'brake', BRAKE_HINT_MS);
     const key = this.#quotaed ? this.#quotas.get(keyId) : undefined;
     if (key === undefined || key.lowers || !key.isUsedUp(nowMs)) return undefined;
     key.onOffered();
-    return this.#refuse(rank, 'quota', key.nextFreeMs(nowMs) - nowMs);
+    return this.#answers.refused(rank, 'quota', key.nextFreeMs(nowMs) - nowMs);
   }
 
   /** The answer is valid until the next call of `decide` or `atDoor`. */
@@ -145,32 +131,32 @@ export class Admission {
     this.#nowMs = nowMs;
     const model = this.#models.get(candidate.model);
     let { rank } = candidate;
-    if (this.#awaySinceMs !== undefined) return this.#away(rank, nowMs);
-    if (!(candidate.budgetMs > 0)) return this.#refuse(rank, 'expired', 0);
+    if (this.#awaySinceMs !== undefined) return this.#answers.unavailable(rank, nowMs - this.#awaySinceMs);
+    if (!(candidate.budgetMs > 0)) return this.#answers.refused(rank, 'expired', 0);
     let key = this.#quotaed ? this.#quotas.get(candidate.keyId) : undefined;
     if (key !== undefined) {
       key.onOffered();
       if (key.isUsedUp(nowMs)) {
-        if (!key.lowers) return this.#refuse(rank, 'quota', key.nextFreeMs(nowMs) - nowMs);
+        if (!key.lowers) return this.#answers.refused(rank, 'quota', key.nextFreeMs(nowMs) - nowMs);
         rank = Math.min(LOWEST_RANK, Math.max(rank, key.rank + 1));
         key = undefined; // what goes on one class lower is not on its quota
       }
     }
-    if (model === undefined) return this.#fresh(rank); // whoever routes the request knows why
+    if (model === undefined) return this.#answers.run(rank); // whoever routes the request knows why
     const around = this.#around;
     if (!this.#levers.none) {
       const share = model.view.share(rank);
       if (!this.#levers.allows(candidate.model, rank, candidate.tenant, share, nowMs)) {
-        return this.#refuse(rank, 'brake', 1_000);
+        return this.#answers.refused(rank, 'brake', BRAKE_HINT_MS);
       }
       around.forced = this.#levers.variantOf(candidate.model, rank, candidate.tenant, nowMs);
     } else around.forced = undefined;
     if (model.isLimited && !model.limits.allows(model.share, nowMs)) {
-      return this.#refuse(rank, 'limit', model.limits.waitMs(nowMs));
+      return this.#answers.refused(rank, 'limit', model.limits.waitMs(nowMs));
     }
     around.lagMs = this.#guard.lagMs;
     around.ticketsOpen = this.ticketsOpen;
-    const decision = this.#fresh(rank);
+    const decision = this.#answers.run(rank);
     this.#ladder.decide(model, candidate, around, nowMs, decision);
     if (decision.rung === 'refused') return decision;
     key?.charge(decision.costIms);
@@ -203,7 +189,7 @@ export class Admission {
   /** @param transitMs Delay on the bus beyond the fastest: the state was true so long before `nowMs`. */
   onLoad(model: string, state: LoadState, transitMs: number, nowMs: number): void {
     if (model === KEYS_TOPIC) this.#quotas.onLoad(state, transitMs, nowMs);
-    else this.#models.get(model)?.view.onLoad(state, Math.max(0, transitMs), nowMs);
+    else this.#models.get(model)?.onLoad(state, Math.max(0, transitMs), nowMs);
   }
 
   /** How late the event loop was, every 20 ms, and the share of the last time in which it worked. */
@@ -226,10 +212,13 @@ export class Admission {
     this.#quotas.tick({ elapsedMs, weight: weightOf(elapsedMs, 1), nowMs });
     const own = { lagMs: this.#guard.lagMs, heap: this.#heap };
     let level = 0;
+    let shortestMs = Number.POSITIVE_INFINITY;
     for (const model of this.#models.values()) {
+      if (model.busy(nowMs)) shortestMs = Math.min(shortestMs, model.record.defaultDeadlineMs);
       model.tick(elapsedMs, nowMs, own, this.#weights);
       level = Math.max(level, model.effectiveLevel);
     }
+    this.#guard.deadlineMs = shortestMs;
     if (level !== this.effects.level) applyLevel(this.effects, level);
   }
 
@@ -293,39 +282,5 @@ export class Admission {
   /** Last values, for metrics and for who looks. */
   facts(): readonly ModelFacts[] {
     return [...this.#models.values()].map((model) => model.facts(this.#nowMs));
-  }
-
-  #findShortestDeadline(): void {
-    this.#guard.deadlineMs = Math.min(...[...this.#models.values()].map(({ record }) => record.defaultDeadlineMs));
-  }
-
-  #fresh(rank: number): Decision {
-    const decision = this.#decision;
-    decision.rung = 'run';
-    decision.variant = '';
-    decision.rank = rank;
-    decision.costIms = 0;
-    decision.code = '';
-    decision.reason = '';
-    decision.retryAfterMs = 0;
-    decision.predictedWaitMs = 0;
-    decision.predictedFinishMs = 0;
-    return decision;
-  }
-
-  #refuse(rank: number, reason: Reason, waitMs: number): Decision {
-    const decision = this.#fresh(rank);
-    decision.rung = 'refused';
-    decision.code = reason === 'quota' ? 'QUOTA_EXCEEDED' : 'OVERLOADED';
-    decision.reason = reason;
-    decision.retryAfterMs = overloadHintMs(waitMs, this.#random);
-    return decision;
-  }
-
-  #away(rank: number, nowMs: number): Decision {
-    const decision = this.#refuse(rank, 'bus', 0);
-    decision.code = 'UNAVAILABLE';
-    decision.retryAfterMs = outageHintMs(nowMs - (this.#awaySinceMs ?? nowMs), this.#random);
-    return decision;
   }
 }

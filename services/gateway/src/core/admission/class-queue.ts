@@ -73,6 +73,14 @@ export class ClassQueue {
     this.#waiting = Math.max(this.#waiting, boundIms);
   }
 
+  /** The unit of cost has changed: what was counted so far means nothing. */
+  reset(nowMs: number): void {
+    this.#ownBefore = this.#published.total;
+    this.#waiting = 0;
+    this.#coming = 0;
+    this.#atMs = nowMs;
+  }
+
   tick(): void {
     this.#coming *= STILL_COMING;
     if (this.#coming < 1e-6) this.#coming = 0;

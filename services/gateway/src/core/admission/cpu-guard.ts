@@ -5,8 +5,13 @@ const MOST_LIMIT_MS = 10;
 const DEADLINE_SHARE = 0.01;
 /** Once the guard refuses, the loop is kept more in time than that, so that refusals are quick. */
 const TIGHTER = 0.4;
-/** While no model is congested: the clients of a closed loop make the loop late by their number, and lose nothing by it. */
-const CALM_LIMIT_MS = 50;
+/**
+ * While no model is congested: the clients of a closed loop make the loop late by their number, and lose nothing by it. Of the
+ * shortest default deadline, between these.
+ */
+const CALM_DEADLINE_SHARE = 0.05;
+const LEAST_CALM_MS = 50;
+const MOST_CALM_MS = 250;
 /** A loop that works less than this is late because others have the processor: refusing requests would not help. */
 const LEAST_UTILIZATION = 0.7;
 /** Between two samples. */
@@ -44,7 +49,7 @@ export type LoopSample = {
 export class CpuGuard {
   /** Share of standard and bulk together that goes on. */
   share = 1;
-  /** Shortest default deadline of the models. */
+  /** Shortest default deadline of the models that are called. */
   deadlineMs = Number.POSITIVE_INFINITY;
   readonly #random: () => number;
   #meanLagMs = 0;
@@ -68,7 +73,8 @@ export class CpuGuard {
   observe({ lagMs, utilization, isFlood }: LoopSample): void {
     this.#meanLagMs += LAG_WEIGHT * (lagMs - this.#meanLagMs);
     const floodMs = Math.min(MOST_LIMIT_MS, Math.max(LEAST_LIMIT_MS, DEADLINE_SHARE * this.deadlineMs));
-    const limitMs = !isFlood ? CALM_LIMIT_MS : this.share < 1 ? TIGHTER * floodMs : floodMs;
+    const calmMs = Math.min(MOST_CALM_MS, Math.max(LEAST_CALM_MS, CALM_DEADLINE_SHARE * this.deadlineMs));
+    const limitMs = !isFlood ? calmMs : this.share < 1 ? TIGHTER * floodMs : floodMs;
     const grownMs = lagMs - this.#lastMs;
     const isFalling = lagMs < FALLING * this.#lastMs;
     this.#growing = lagMs > GROWING * this.#lastMs ? this.#growing + 1 : 0;
@@ -77,7 +83,7 @@ export class CpuGuard {
     this.#late = isLate ? this.#late + 1 : 0;
     if (!isLate) this.#letOn(UP);
     else if (isFlood && !isFalling && (this.#late >= 2 || this.share < 1)) this.#refuseMore(grownMs, FAR * floodMs);
-    else if (!isFlood && this.#growing >= 2) this.#refuseMore(grownMs, FAR * CALM_LIMIT_MS);
+    else if (!isFlood && this.#growing >= 2) this.#refuseMore(grownMs, FAR * calmMs);
     else if (!isFlood && this.#growing === 0) this.#letOn(SLOWLY_UP); // late by a number that stays: a closed loop
     this.#standard *= FADE;
     this.#bulk *= FADE;

@@ -16,8 +16,9 @@ const CALM_TICKS = 20;
 const LEAST_PART = 0.5;
 /** How fast the correction of the rate follows what was really let through. */
 const GAIN = 0.1;
+const SLACK_WEIGHT = 0.2;
 const LEAST_CORRECTION = 1 / 32;
-const MOST_CORRECTION = 1.25;
+const MOST_CORRECTION = 2;
 
 /** `weight` of the tick in moving means. */
 export type Tick = { elapsedMs: number; weight: number; nowMs: number };
@@ -105,7 +106,7 @@ export class FairRate {
     this.#leastRate = LEAST_PART * Math.min(enough, fullRate);
     this.#plannedPace = supply.pace;
     this.#steering = 1;
-    if (over && inTime) this.#correct();
+    if (over && inTime) this.#correct(1 - queueMs / goal.targetMs);
   }
 
   /** The queue is known at every moment, so the rate follows it between plans. */
@@ -172,7 +173,7 @@ export class FairRate {
    * The rate is computed from moving means, which do not see tenants that come once in a while: thousands of them together may
    * want more than the class has. So the rate is corrected by what was let through against what was meant to be.
    */
-  #correct(): void {
+  #correct(slack: number): void {
     const table = this.#table;
     let meant = 0;
     for (let slot = 0; slot < table.count; slot += 1) {
@@ -180,7 +181,8 @@ export class FairRate {
       meant += Math.min(table.offered[slot]!, this.#rate * table.weight[slot]! * share);
     }
     if (!(meant > 0)) return;
-    const error = Math.max(-1, Math.min(1, (meant - this.#passedRate) / meant));
+    const missing = (meant - this.#passedRate) / meant;
+    const error = Math.max(-1, Math.min(1, missing + SLACK_WEIGHT * Math.max(-1, slack)));
     const next = this.#correction * (1 + GAIN * error);
     this.#correction = Math.min(MOST_CORRECTION, Math.max(LEAST_CORRECTION, next));
   }

@@ -1,7 +1,7 @@
 /** Queues shorter than this are noise. */
 const LEAST_TARGET_MS = 2;
 /** Tenants who share a class wait for each other no longer than so many targets. */
-const SHARED_TARGETS = 1.5;
+const SHARED_TARGETS = 2.5;
 /** Of what the tight deadlines leave for waiting: beyond it their requests would be refused next. */
 const LIMIT_SHARE = 0.8;
 

@@ -1,5 +1,5 @@
 import { CLASSES } from '@spillway/contracts/classes';
-import type { GatewayLoad } from '@spillway/contracts/messages';
+import type { GatewayLoad, LoadState } from '@spillway/contracts/messages';
 import { BrownOut } from './brown-out.ts';
 import { ClassControl } from './class-control.ts';
 import { ModelLimits } from './model-limits.ts';
@@ -78,6 +78,12 @@ export class ModelAdmission {
     for (const control of this.classes) control.reweigh(weights);
   }
 
+  onLoad(state: LoadState, transitMs: number, nowMs: number): void {
+    const { known } = this.view.times;
+    this.view.onLoad(state, transitMs, nowMs);
+    if (!known && this.view.times.known) for (const { tenants } of this.classes) tenants.clear(); // costs were guessed
+  }
+
   /** By this gateway's own view. */
   get level(): number {
     return Math.min(this.#settings.levels.length, this.brownOut.level + (this.#silent ? 1 : 0));
@@ -123,7 +129,11 @@ export class ModelAdmission {
   /** Traffic, a queue that has not drained, or a class that is still being cut. */
   busy(nowMs: number): boolean {
     const { view, classes } = this;
-    return !view.rates.quiet || classes.some(({ fair }) => fair.congested) || view.queueMs(2, nowMs) > 1;
+    return (
+      !view.rates.quiet ||
+      classes.some(({ fair }) => fair.congested) ||
+      (view.capacity > 0 && view.queueMs(2, nowMs) > 1)
+    );
   }
 
   load(guard: number): GatewayLoad {

@@ -133,6 +133,7 @@ export class ModelView {
     this.#changed = true;
     if (!this.times.known) {
       this.rates.reset(); // until now costs were guessed
+      for (const queue of this.queues) queue.reset(nowMs);
       this.times.update(this.batchers.all);
       this.#sumUp(nowMs);
     } else this.#divide(nowMs);

@@ -22,7 +22,7 @@ export type AdmissionSettings = {
 
 export const DEFAULT_SETTINGS: AdmissionSettings = {
   off: [],
-  budgetShare: [1, 0.7, 0.5],
+  budgetShare: [1, 0.7, 0.4],
   floor: [0, 0, 0.03],
   ceiling: [0.95, 1, 1],
   hopMs: 2,
