@@ -14,6 +14,8 @@ export type MixOptions = {
   deadlineMs: number;
   retry?: Kind['retry'] | undefined;
   protocol?: Kind['protocol'] | undefined;
+  /** Rungs that callers take. Default: wait, so that goodput is counted in answers of full quality. */
+  accept?: string | undefined;
 };
 
 /** Of what is offered, at most; and of capacity, at most: more cannot be promised to the highest class. */
@@ -22,7 +24,16 @@ const VIP_OF_CAPACITY = 0.5;
 
 /** The mix of the overload scenarios: vip a tenth of what is offered but at most half of capacity, standard to bulk as 60 to 30. */
 export function floodMix(options: MixOptions): Kind[] {
-  const { model, keys, capacity, times, deadlineMs, retry = { kind: 'none' }, protocol = 'http' } = options;
+  const {
+    model,
+    keys,
+    capacity,
+    times,
+    deadlineMs,
+    retry = { kind: 'none' },
+    protocol = 'http',
+    accept = 'wait',
+  } = options;
   const offered = capacity * times;
   const vip = Math.min(VIP_OF_OFFERED * offered, VIP_OF_CAPACITY * capacity);
   const rest = offered - vip;
@@ -38,7 +49,7 @@ export function floodMix(options: MixOptions): Kind[] {
     tenant: 'test',
     deadlineMs: [{ value: deadlineMs, weight: 1 }],
     rows: 1,
-    accept: undefined,
+    accept,
     retry,
     cancel: undefined,
     headers: {},

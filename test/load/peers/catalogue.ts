@@ -55,7 +55,7 @@ export const PEERS: Readonly<Record<PeerName, Peer>> = {
     title: 'BentoML',
     package: 'bentoml',
     licence: 'Apache-2.0',
-    settings: (cores) => `${cores} workers, adaptive batching, ${UVICORN} nor metrics`,
+    settings: (cores) => `${cores} workers, adaptive batching, ${UVICORN}, no metrics`,
     command: ({ folder, port }) => [
       'bentoml',
       'serve',

@@ -38,7 +38,8 @@ export function installedState(dir: string, name: PeerName): Installed {
 
 /** What a tool said last, on one line: pip's errors are the lines that begin with ERROR. */
 function reasonOf(thrown: unknown): string {
-  const { stderr = '', message } = thrown as Error & { stderr?: string };
+  const { stderr = '', message, code } = thrown as Error & { stderr?: string; code?: unknown };
+  if (code === 'ENOENT') return `${PYTHON} not found: install Python 3.11, or name it by PEERS_PYTHON`;
   const lines = stderr.split('\n').filter((line) => line.trim() !== '');
   const errors = lines.filter((line) => line.startsWith('ERROR'));
   return (errors.length > 0 ? errors : lines.length > 0 ? lines.slice(-1) : [message]).join(' ').slice(0, 400);

@@ -100,7 +100,7 @@ async function start({ names: [name, ...more], port, start: options }: Options):
     if (!stopping.signal.aborted) throw error;
   });
   if (peer === undefined) return;
-  console.log(`ready ${peer.url} (${PEERS[name].package} ${peer.version}; ${peer.settings})`);
+  console.log(`ready ${peer.url} (${PEERS[name].title}, ${peer.version}; ${peer.settings})`);
   await peer.ended;
   if (!stopping.signal.aborted) throw new Error(`${name} ended by itself`);
 }
@@ -112,7 +112,7 @@ async function check({ names, start: options }: Options): Promise<void> {
     const starting: PeerOptions = { ...options, name, port: await freePort() };
     await using peer = await startPeer(starting);
     const { requests, wrong } = await checkPeer(peer.url, options.model);
-    console.log(`${name} ${peer.version}: ${requests - wrong.length} of ${requests} answers right`);
+    console.log(`${PEERS[name].title} ${peer.version}: ${requests - wrong.length} of ${requests} answers right`);
     for (const what of wrong.slice(0, 5)) console.log(`  ${what}`);
     if (wrong.length > 0) process.exitCode = 1;
   }

@@ -77,10 +77,20 @@ function tell(context: Context, report: LoadReport, capacity: number): number {
   context.print(
     `\nFlood: ${TIMES} × the measured capacity of ${capacity.toFixed(0)} requests/s for ${SECONDS.flood} s`,
   );
-  const head = ['class', 'offered', 'answered in time', 'refused', 'failed', 'p50', 'p99', 'refusals in 10 ms'];
+  const head = [
+    'class',
+    'offered',
+    'answered in time',
+    'of it by a lighter variant',
+    'refused',
+    'failed',
+    'p50',
+    'p99',
+    'refusals in 10 ms',
+  ];
   const rows = CLASSES.map((name) => classRow(name, flood.groups[name] as GroupReport));
   for (const line of table(head, rows)) context.print(`  ${line}`);
-  const goodput = (flood.all.good + flood.all.degraded) / SECONDS.flood / capacity;
+  const goodput = (flood.all.good + flood.all.degraded) / SECONDS.flood / capacity; // above 1 when lighter variants answered
   const [recovery] = report.recovery;
   context.print(
     `  goodput ${percent(goodput)} of capacity; ${recovery?.ms == null ? 'not recovered within the run' : `recovered after ${recovery.ms} ms`}`,
@@ -104,6 +114,7 @@ function classRow(name: string, group: GroupReport): string[] {
     name,
     String(offered),
     `${good + degraded} (${percent((good + degraded) / Math.max(1, offered))})`,
+    String(degraded),
     String(refused),
     String(failed + late),
     ms(latency.quantiles[P50]),

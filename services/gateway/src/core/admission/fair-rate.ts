@@ -16,6 +16,7 @@ const CALM_TICKS = 20;
 const LEAST_PART = 0.5;
 /** How fast the correction of the rate follows what was really let through. */
 const GAIN = 0.1;
+/** A queue below its target says that more would fit, whatever the sums say: tenants that peers do not name are counted twice. */
 const SLACK_WEIGHT = 0.2;
 const LEAST_CORRECTION = 1 / 32;
 const MOST_CORRECTION = 2;
@@ -182,7 +183,7 @@ export class FairRate {
     }
     if (!(meant > 0)) return;
     const missing = (meant - this.#passedRate) / meant;
-    const error = Math.max(-1, Math.min(1, missing + SLACK_WEIGHT * Math.max(-1, slack)));
+    const error = Math.max(-1, Math.min(1, missing + SLACK_WEIGHT * Math.max(0, slack)));
     const next = this.#correction * (1 + GAIN * error);
     this.#correction = Math.min(MOST_CORRECTION, Math.max(LEAST_CORRECTION, next));
   }
