@@ -16,12 +16,12 @@ const TEXTS: Record<Exclude<Decision['reason'], ''>, string> = {
   limit: 'the model is at the limit that its owner has set',
 };
 
-/** The error for a request that admission refused. Generic clients are told not to repeat it on their own, except vip. */
+/** The error for a request that admission refused. Generic clients are told not to repeat on their own what was shed, except vip. */
 export function refusalOf({ code, reason, retryAfterMs, rank }: Decision): SpillwayError {
   const text = (TEXTS as Record<string, string>)[reason] ?? 'the request was refused';
   return SpillwayError.refusal((code || 'OVERLOADED') as ErrorCode, text, {
     reason,
     retryAfterMs,
-    autoRetry: rank === 0,
+    autoRetry: rank === 0 || code === 'UNAVAILABLE',
   });
 }

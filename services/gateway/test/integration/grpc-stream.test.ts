@@ -77,7 +77,7 @@ test('answers come in the order of the requests, whatever the model', async () =
   stream.halfClose();
 });
 
-test('a failed request is an ordinary message with its id alone, and the stream goes on', async () => {
+test('a failed request is an ordinary message with its id, its code and no outputs, and the stream goes on', async () => {
   const stream = client.stream();
   stream.send(ask('mlp', 1, { inputs: [{ name: 'x', datatype: 'INT32', shape: [1, 2] }] }));
   stream.send(ask('nope', 2));
@@ -85,9 +85,14 @@ test('a failed request is an ordinary message with its id alone, and the stream 
   const [wrong, unknown, good] = await stream.received(3);
   assert.match(wrong?.error_message ?? '', /input "x": expected datatype FP32, got INT32/);
   assert.match(unknown?.error_message ?? '', /no such model/);
-  const bare = { model_name: '', model_version: '', parameters: {}, outputs: [], raw_output_contents: [] };
-  assert.deepEqual(wrong?.infer_response, { ...bare, id: 'id-1' });
-  assert.deepEqual(unknown?.infer_response, { ...bare, id: 'id-2' });
+  const said = [wrong, unknown].map((answer) => {
+    const { id, outputs, parameters } = answer?.infer_response ?? {};
+    return [id, outputs?.length, parameters?.['spillway_error']?.['string_param']];
+  });
+  assert.deepEqual(said, [
+    ['id-1', 0, 'INVALID_REQUEST'],
+    ['id-2', 0, 'MODEL_NOT_FOUND'],
+  ]);
   assert.equal(good?.error_message, '');
   stream.halfClose();
   assert.equal(await stream.ended, undefined);
