@@ -88,7 +88,10 @@ test('text stands in the place of the ids that are made of it; labels are made o
   assert.throws(() => resolveGraph(short, graph), /postprocess\.labels: expected 2 labels, got 1/);
   const byWord = { ...spec, maxWords: 4 };
   const words = { ...declaration, preprocess: { ...declaration.preprocess, spec: byWord } } as ModelDeclaration;
-  assert.throws(() => resolveGraph(words, graph), /preprocess\.output: expected an INT32 input \[-1, 8\], "ids" .*\[8\]/);
+  assert.throws(
+    () => resolveGraph(words, graph),
+    /preprocess\.output: expected an INT32 input \[-1, 8\], "ids" .*\[8\]/,
+  );
   const wide: Graph = { ...graph, inputs: [{ name: 'ids', datatype: 'INT32', dims: [-1, -1, 8] }] };
   assert.deepEqual(resolveGraph(words, wide).feeds[0]?.dims, [-1, 8]);
 });

@@ -16,8 +16,6 @@ export type AdmissionSettings = {
   doorRate: readonly number[];
   /** Pressure at which each level of brown-out begins. */
   levels: readonly number[];
-  /** Of all gateways together, how long a durable job may take to be done. */
-  ticketTtlMs: number;
 };
 
 export const DEFAULT_SETTINGS: AdmissionSettings = {
@@ -28,5 +26,4 @@ export const DEFAULT_SETTINGS: AdmissionSettings = {
   hopMs: 2,
   doorRate: [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY],
   levels: [1, 1.5, 2, 3],
-  ticketTtlMs: 15 * 60_000,
 };
