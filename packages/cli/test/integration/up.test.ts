@@ -137,9 +137,9 @@ test('logs of one instance are shown by its name', async () => {
 test('a brake is shown with what is left of its time, until it is released', async () => {
   const { levers: none } = (await state()) as MeshState & { levers: unknown[] };
   assert.deepEqual(none, []);
-  const braked = await spillway('brake', '0%', '--tenant', 'nobody', '--for', '2h');
+  const braked = await spillway('brake', '0%', '--tenant', 'nobody', '--for', '3h');
   const [id = ''] = braked.out.split(':');
-  assert.match((await spillway('status')).out, new RegExp(`^${id} +brake to 0 % .* tenant nobody +2\\.0 h `, 'm'));
+  assert.match((await spillway('status')).out, new RegExp(`^${id} +brake to 0 % .* tenant nobody +3\\.0 h `, 'm'));
   assert.equal((await spillway('release')).code, 0);
   assert.match((await spillway('status')).out, /^no lever is pulled$/m);
 });
