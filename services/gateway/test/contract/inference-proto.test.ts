@@ -39,6 +39,7 @@ test('a request of raw tensors is read as its client meant it', () => {
     outputs: ['OUTPUT0'],
     timeoutUs: 1_500,
     priority: 2,
+    accept: undefined,
   });
   assert.deepEqual(
     inputs.map(({ name, datatype, shape, data }) => [name, datatype, shape, Buffer.from(data).toString('hex')]),
