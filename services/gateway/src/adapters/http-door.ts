@@ -1,9 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { isName } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toOip } from '@spillway/errors/to-oip';
-import type { Clock } from '@spillway/lifecycle/clock';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Effects } from '../core/admission/types.ts';
 import type { DoorContext } from './door-context.ts';
@@ -38,6 +37,7 @@ const MAX_HEADERS = 100;
  * docs/benchmarks.md); every other route is fastify's.
  */
 export async function openHttpDoor(context: DoorContext, options: HttpDoorOptions): Promise<HttpDoor> {
+  const { effects, maxRequestsPerSocket } = options;
   const infer = new InferRoute(context);
   let server: Server | undefined;
   const app = Fastify({
@@ -45,14 +45,15 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
     logger: false,
     serverFactory: (handler) => {
       server = createServer(LIMITS, (req, res) => {
+        // Deep in brown-out nobody is sent to open a new connection: that costs as much as several refusals.
+        if (server !== undefined) server.maxRequestsPerSocket = effects.connectionsLimited ? 0 : maxRequestsPerSocket;
         const route = matchInfer(req.url ?? '');
         if (route === undefined) handler(req, res);
         else if (req.method === 'POST') infer.handle(req, res, route);
         else refuseMethod(req, res);
       });
-      limitConnections(server, context.clock, options.effects);
       server.maxHeadersCount = MAX_HEADERS;
-      server.maxRequestsPerSocket = options.maxRequestsPerSocket;
+      server.maxRequestsPerSocket = maxRequestsPerSocket;
       return server;
     },
   });
@@ -74,22 +75,6 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
       await close();
     },
   };
-}
-
-/** New connections a second while the mesh is deep in brown-out: each costs as much as several refusals. */
-const CONNECTIONS_PER_SECOND = 50;
-
-function limitConnections(server: Server, clock: Clock, effects: Pick<Effects, 'connectionsLimited'>): void {
-  let tokens = CONNECTIONS_PER_SECOND;
-  let filledAtMs = clock.now();
-  server.on('connection', (socket: Socket) => {
-    if (!effects.connectionsLimited) return;
-    const nowMs = clock.now();
-    tokens = Math.min(CONNECTIONS_PER_SECOND, tokens + ((nowMs - filledAtMs) / 1_000) * CONNECTIONS_PER_SECOND);
-    filledAtMs = nowMs;
-    if (tokens >= 1) tokens -= 1;
-    else socket.destroy();
-  });
 }
 
 function refuseMethod(req: IncomingMessage, res: ServerResponse): void {
