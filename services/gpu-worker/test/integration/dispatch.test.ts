@@ -17,7 +17,9 @@ max_batch_size: 4
 input: [{ name: x, data_type: TYPE_FP32, dims: [1] }]
 output: [{ name: y, data_type: TYPE_FP32, dims: [1] }]
 run_limit_ms: 5000
-parameters: { base_ms: 400, per_row_ms: 0 }`;
+parameters: { base_ms: 400, per_row_ms: 0 }
+variants: [{ name: lite, quality: 0.5, parameters: { base_ms: 1 } }]
+degrade: { to: [lite] }`;
 
 let nats: TestServer;
 let models: Awaited<ReturnType<typeof makeRepository>>;
@@ -43,6 +45,22 @@ const linear = (value: number, over = {}) =>
   makeBatch('linear', [[fp32('x', [1, 3], [value, 0, 0])]], { replyTo: [inbox.subject], ...over });
 const slow = () => makeBatch('slow', [[fp32('x', [1, 1], [7])]], { replyTo: [inbox.subject] });
 const hang = () => makeBatch('spin', [[int64('n', [1, 1], [1e12])]], { replyTo: [inbox.subject] });
+
+test('batcher and catalogue hear of the variants; the reply to a batch of one says which ran', async () => {
+  await using batcher = await startBatcherPeer(nats.url, 'batcher-1');
+  await using _worker = await startWorker(nats.url, models.dir);
+  const worker = await batcher.worker('slow');
+  const served = worker.hello?.models.find(({ model }) => model === 'slow');
+  const times = served?.variants?.map(({ variant, runMsOne, runMsFull }) => ({ variant, runMsOne, runMsFull }));
+  assert.deepEqual(times, [{ variant: 'lite', runMsOne: 1, runMsFull: 1 }]);
+  const record = await openBucket<ModelRecord>(batcher.bus, MODELS).get('slow');
+  const { variants, degradeTo, degradeOptOut } = record!;
+  assert.deepEqual([variants, degradeTo, degradeOptOut], [[{ name: 'lite', quality: 0.5 }], ['lite'], true]);
+  const batch = { ...slow(), variant: 'lite' };
+  batcher.send(worker, batch);
+  const [frame] = await inbox.wait(batch.batchId);
+  assert.deepEqual([frame?.variant, frame?.items[0]?.errorCode], ['lite', '']);
+});
 
 test('a worker finds the batcher by its lease, says what it serves and asks for two batches a slot', async () => {
   await using batcher = await startBatcherPeer(nats.url, 'batcher-1');
