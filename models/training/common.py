@@ -27,8 +27,13 @@ DATATYPES = {"float32": "FP32", "int32": "INT32", "int64": "INT64", "object": "B
 VIEWS = MODELS.parent / "services" / "feature-service" / "views"
 
 
-def arguments(description: str | None, data: bool = False, views: bool = False) -> argparse.Namespace:
-    """Command line of a script; `data` adds the required --data DIR, `views` the folder of feature views."""
+def arguments(
+    description: str | None,
+    data: bool = False,
+    views: bool = False,
+    more: Callable[[argparse.ArgumentParser], None] | None = None,
+) -> argparse.Namespace:
+    """Command line of a script; `data` adds the required --data DIR, `views` the folder of feature views, `more` the rest."""
     parser = argparse.ArgumentParser(description=description)
     if data:
         parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the data sets")
@@ -39,6 +44,8 @@ def arguments(description: str | None, data: bool = False, views: bool = False) 
         parser.add_argument(
             "--views", type=Path, default=VIEWS, metavar="DIR", help="folder of feature views to write (default: the service's)"
         )
+    if more is not None:
+        more(parser)
     return parser.parse_args()
 
 
@@ -84,9 +91,9 @@ def constant(name: str, values: np.ndarray) -> onnx.TensorProto:
     return onnx.numpy_helper.from_array(np.ascontiguousarray(values), name)
 
 
-def save(model: onnx.ModelProto, models: Path, name: str) -> Path:
-    """Writes models/<name>/1/model.onnx and returns its path."""
-    path = models / name / "1" / "model.onnx"
+def save(model: onnx.ModelProto, models: Path, name: str, variant: str = "") -> Path:
+    """Writes models/<name>/1/model.onnx, or that of a variant in a folder beside it; returns its path."""
+    path = models / name / "1" / variant / "model.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(model.SerializeToString(deterministic=True))
     return path
@@ -117,8 +124,9 @@ def tensor(values: np.ndarray) -> dict:
 Case = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
 
-def write_expected(models: Path, name: str, cases: Sequence[Case]) -> None:
-    """Writes models/<name>/expected.json: request inputs and the outputs that plain ONNX Runtime gave."""
+def write_expected(models: Path, name: str, cases: Sequence[Case], labels: dict[str, list[str]] | None = None) -> None:
+    """Writes models/<name>/expected.json: request inputs and the outputs that plain ONNX Runtime gave; `labels` are what
+    each lighter variant answers to the first of them."""
     rows = [
         {side: {key: tensor(value) for key, value in tensors.items()} for side, tensors in zip(("inputs", "outputs"), case)}
         for case in cases
@@ -126,7 +134,8 @@ def write_expected(models: Path, name: str, cases: Sequence[Case]) -> None:
     lines = ",\n".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows)
     path = models / name / "expected.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f'{{"cases":[\n{lines}\n]}}\n', encoding="utf-8")
+    more = "" if labels is None else ',\n"labels":' + json.dumps(labels, separators=(",", ":"))
+    path.write_text(f'{{"cases":[\n{lines}\n]{more}}}\n', encoding="utf-8")
 
 
 def rows_per_second(call: Callable[[], object], rows: int, seconds: float = 1.0) -> float:

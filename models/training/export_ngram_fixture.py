@@ -38,7 +38,7 @@ SPECS = [
     NgramSpec(buckets=1000, max_ids=24, word_ngrams=(1, 2), char_ngrams=(3, 5)),
     NgramSpec(buckets=65536, max_ids=64, word_ngrams=(2, 3), char_ngrams=(1, 0)),
     NgramSpec(buckets=2**31 - 1, max_ids=64, word_ngrams=(1, 0), char_ngrams=(1, 2), lowercase=False),
-    NgramSpec(buckets=16384, max_ids=8, word_ngrams=(1, 1), char_ngrams=(3, 5), max_words=6),
+    NgramSpec(buckets=16384, max_ids=12, word_ngrams=(1, 2), char_ngrams=(3, 4), max_words=6),
 ]
 
 

@@ -9,7 +9,8 @@ Rules, all on the UTF-8 bytes of the text (no Unicode normalisation, no locale):
 5. id = 1 + FNV-1a-32(prefix + n-gram) % buckets; prefix is the byte "w" or "c". Id 0 is padding.
 6. Order: word n-grams by first word, then by length; then character n-grams likewise. What exceeds `max_ids` is cut off.
    A repeated n-gram repeats its id.
-7. With `max_words`, each of the first so many words is a text of its own: the ids of a text are [words, max_ids].
+7. With `max_words`, n-grams stand with the word that they start in, a space counting to the word behind it; each of the
+   first so many words has its ids in the order of rule 6, cut at `max_ids`: the ids of a text are [words, max_ids].
 """
 
 from __future__ import annotations
@@ -48,10 +49,17 @@ def words_of(text: bytes, lowercase: bool) -> list[bytes]:
     return kept.split()
 
 
-def ngrams(units: list[bytes], joiner: bytes, prefix: bytes, sizes: tuple[int, int], buckets: int) -> list[int]:
-    """Ids of the n-grams of `units`: by start, then by length."""
+def ngrams(
+    units: list[bytes],
+    joiner: bytes,
+    prefix: bytes,
+    sizes: tuple[int, int],
+    buckets: int,
+    starts: range | None = None,
+) -> list[int]:
+    """Ids of the n-grams of `units` that begin at `starts` (left out: at any): by start, then by length."""
     ids = []
-    for start in range(len(units)):
+    for start in range(len(units)) if starts is None else starts:
         state = fnv1a(prefix)
         for n, unit in enumerate(units[start : start + sizes[1]], start=1):
             state = fnv1a(joiner + unit if n > 1 else unit, state)
@@ -79,8 +87,17 @@ def row_ids(text: str | bytes, spec: NgramSpec) -> list[int]:
 
 def word_ids(text: str | bytes, spec: NgramSpec) -> list[list[int]]:
     """Rule 7: the ids of each word, not padded."""
-    data = text.encode() if isinstance(text, str) else text
-    return [row_ids(word, spec) for word in words_of(data, spec.lowercase)[: spec.max_words]]
+    words = words_of(text.encode() if isinstance(text, str) else text, spec.lowercase)
+    letters = code_points(b" " + b" ".join(words) + b" ")
+    rows: list[list[int]] = []
+    start = 0
+    for index, word in enumerate(words[: spec.max_words]):
+        end = start + 1 + len(code_points(word))
+        ids = ngrams(words, b" ", b"w", spec.word_ngrams, spec.buckets, range(index, index + 1))
+        ids += ngrams(letters, b"", b"c", spec.char_ngrams, spec.buckets, range(start, end))
+        rows.append(ids[: spec.max_ids])
+        start = end
+    return rows
 
 
 def hashed_ngrams(texts: list[str] | list[bytes], spec: NgramSpec) -> np.ndarray:

@@ -10,7 +10,8 @@
  *    is a byte that is no continuation byte and the continuation bytes after it. No words, no n-grams.
  * 5. id = 1 + FNV-1a-32(prefix + n-gram) % buckets; the prefix is the byte `w` or `c`. Id 0 is padding.
  * 6. Order: word n-grams by first word, then by length; character n-grams likewise. What exceeds `maxIds` is cut off.
- * 7. With `maxWords`, each of the first so many words is a text of its own: the ids of a text are [words, maxIds].
+ * 7. With `maxWords`, n-grams stand with the word that they start in, a space counting to the word behind it; each of the first so
+ *    many words has its ids in the order of rule 6, cut at `maxIds`: the ids of a text are [words, maxIds].
  */
 
 /** Ranges are inclusive; a range such as [1, 0] is empty. `padTo` is `max_ids` unless it says otherwise. */
@@ -57,46 +58,64 @@ export function hashedNgrams(texts: readonly (Uint8Array | string)[], spec: Hash
   return narrow(ids, texts.length, rowIds, Math.min(rowIds, Math.max(1, Math.ceil(longest / step)) * step));
 }
 
+/** Units of a line of which n-grams are made; `gap`: bytes between two, hashed with an n-gram that holds both. */
+type Units = { starts: Int32Array; gap: number; prefixState: number; sizes: readonly [number, number] };
+
+const wordsOf = (line: Uint8Array, { wordNgrams }: HashedNgramsSpec): Units => ({
+  starts: unitStarts(line, isWordStart),
+  gap: 1,
+  prefixState: WORD_STATE,
+  sizes: wordNgrams,
+});
+const codePointsOf = (line: Uint8Array, { charNgrams }: HashedNgramsSpec): Units => ({
+  starts: unitStarts(line, isCodePointStart),
+  gap: 0,
+  prefixState: CHAR_STATE,
+  sizes: charNgrams,
+});
+const count = ({ starts }: Units): number => starts.length - 1;
+
 /** Writes the ids of one line from `ids[at]` on; returns how many, at most `maxIds`. */
 function writeLine(line: Uint8Array, spec: HashedNgramsSpec, ids: Int32Array, at: number): number {
   if (line.length === 1) return 0;
-  const end = at + spec.maxIds;
-  const words = unitStarts(line, isWordStart);
-  const codePoints = unitStarts(line, isCodePointStart);
-  const afterWords = writeNgrams(line, words, 1, WORD_STATE, spec.wordNgrams, spec.buckets, ids, at, end);
-  return writeNgrams(line, codePoints, 0, CHAR_STATE, spec.charNgrams, spec.buckets, ids, afterWords, end) - at;
+  const words = wordsOf(line, spec);
+  const codePoints = codePointsOf(line, spec);
+  const out = { ids, next: at, end: at + spec.maxIds };
+  writeNgrams(line, words, 0, count(words), spec.buckets, out);
+  writeNgrams(line, codePoints, 0, count(codePoints), spec.buckets, out);
+  return out.next - at;
 }
 
 /** Rule 7: writes `maxIds` ids for each word from `ids[at]` on; returns how many ids that are. */
 function writeWords(line: Uint8Array, spec: HashedNgramsSpec, maxWords: number, ids: Int32Array, at: number): number {
-  const starts = unitStarts(line, isWordStart);
-  const words = Math.min(starts.length - 1, maxWords);
-  for (let word = 0; word < words; word++) {
-    // From the space before it to the one behind it.
-    writeLine(line.subarray(starts[word]! - 1, starts[word + 1]), spec, ids, at + word * spec.maxIds);
+  const words = wordsOf(line, spec);
+  const codePoints = codePointsOf(line, spec);
+  const written = line.length === 1 ? 0 : Math.min(count(words), maxWords);
+  let from = 0;
+  for (let word = 0; word < written; word++) {
+    const spaceBehind = words.starts[word + 1]! - 1;
+    let until = from;
+    while (codePoints.starts[until]! < spaceBehind) until++;
+    const first = at + word * spec.maxIds;
+    const out = { ids, next: first, end: first + spec.maxIds };
+    writeNgrams(line, words, word, word + 1, spec.buckets, out);
+    writeNgrams(line, codePoints, from, until, spec.buckets, out);
+    from = until;
   }
-  return words * spec.maxIds;
+  return written * spec.maxIds;
 }
 
-/**
- * Writes the ids of all n-grams of units of `line` (by start, then by length) into `ids[at, end)`; returns the next place.
- * @param starts Where each unit (word or code point) begins, then the length of `line`.
- * @param gap Bytes between two units, hashed as part of an n-gram that holds both: 1 for words, 0 for code points.
- */
+/** Writes the ids of all n-grams that start in units `from` to `until` (by start, then by length) while there is room. */
 function writeNgrams(
   line: Uint8Array,
-  starts: Int32Array,
-  gap: number,
-  prefixState: number,
-  [shortest, longest]: readonly [number, number],
+  { starts, gap, prefixState, sizes: [shortest, longest] }: Units,
+  from: number,
+  until: number,
   buckets: number,
-  ids: Int32Array,
-  at: number,
-  end: number,
-): number {
+  out: { ids: Int32Array; next: number; readonly end: number },
+): void {
   const units = starts.length - 1;
-  let next = at;
-  for (let first = 0; first < units; first++) {
+  for (let first = from; first < until; first++) {
     const last = Math.min(first + longest, units) - 1;
     let state = prefixState;
     let position = starts[first]!;
@@ -104,11 +123,10 @@ function writeNgrams(
       // A unit ends before the gap that follows it; the gap is hashed when the n-gram goes on.
       for (const stop = starts[unit + 1]! - gap; position < stop; position++) state = fnv1a(state, line[position]!);
       if (unit - first + 1 < shortest) continue;
-      if (next === end) return next;
-      ids[next++] = 1 + (state % buckets);
+      if (out.next === out.end) return;
+      out.ids[out.next++] = 1 + (state % buckets);
     }
   }
-  return next;
 }
 
 /** Where units start in `line`, then its length. */

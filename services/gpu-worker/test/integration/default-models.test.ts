@@ -19,6 +19,8 @@ import type { TestTensor } from '../support/tensors.ts';
 
 type JsonTensor = { datatype: DataTypeName; shape: number[]; data: readonly (number | string)[] };
 type Case = { inputs: Record<string, JsonTensor>; outputs: Record<string, JsonTensor> };
+/** `labels`: what each lighter variant answered to the first cases. */
+type Expected = { cases: Case[]; labels?: Record<string, string[]> };
 
 const MODELS = join(REPO, 'models');
 const TOLERANCE = 1e-5;
@@ -70,13 +72,31 @@ function assertClose(got: Record<string, JsonTensor>, expected: Record<string, J
 
 const withCases = readdirSync(MODELS).filter((model) => existsSync(join(MODELS, model, 'expected.json')));
 
+const expectedOf = (model: string): Expected => JSON.parse(readFileSync(join(MODELS, model, 'expected.json'), 'utf8'));
+
+/** Labels that a variant of intent gives to texts, in one batch. */
+async function labelsOf(variant: string, texts: readonly string[]): Promise<string[]> {
+  const text = (value: string) => toTensor(['text', { datatype: 'BYTES', shape: [1, 1], data: [value] }]);
+  const batch = makeBatch(
+    'intent',
+    texts.map((value) => [text(value)]),
+  );
+  const ended = await pool.run({ ...batch, variant });
+  assert.ok(ended.how === 'done');
+  assert.deepEqual(
+    ended.frames.map((frame) => frame.variant),
+    [variant],
+  );
+  return itemsOf(ended.frames).map((item) => String(toJson(item.tensors)['label']?.data[0]));
+}
+
 /** Models whose inputs are joined from features get them from the gateway, not here. */
 const isWhole = (model: string): boolean =>
   !readFileSync(join(MODELS, model, 'model.yaml'), 'utf8').includes('\nfeatures:');
 
 for (const model of withCases.filter(isWhole)) {
   test(`${model} answers its committed cases as plain ONNX Runtime did, alone and in batches`, async () => {
-    const { cases } = JSON.parse(readFileSync(join(MODELS, model, 'expected.json'), 'utf8')) as { cases: Case[] };
+    const { cases } = expectedOf(model);
     for (const [i, { inputs, outputs }] of cases.entries()) {
       const ended = await pool.run(makeBatch(model, [Object.entries(inputs).map(toTensor)]));
       const [item] = ended.how === 'done' ? itemsOf(ended.frames) : [];
@@ -94,6 +114,31 @@ for (const model of withCases.filter(isWhole)) {
       assertClose(toJson(items[i]!.tensors), outputs, `case ${i} in a batch`);
   });
 }
+
+/** What anybody would say. */
+const PLAIN = {
+  'Can I add my card to Apple Pay?': 'apple_pay_or_google_pay',
+  'I want to close my account for good': 'terminate_account',
+  'What is the most I may top up in one month?': 'top_up_limits',
+  'Contactless stopped working on my card': 'contactless_not_working',
+  'Can I set up automatic top-ups when my balance is low?': 'automatic_top_up',
+};
+
+/** The full model, and each lighter variant whose answers are committed. */
+for (const variant of ['', ...Object.keys(expectedOf('intent').labels ?? {})]) {
+  test(`intent names plain intents with ${variant || 'its full model'}`, async () => {
+    assert.deepEqual(await labelsOf(variant, Object.keys(PLAIN)), Object.values(PLAIN));
+  });
+}
+
+test('every default model is loaded with all its variants', () => {
+  const warned = pool.loaded
+    .filter(({ warning }) => warning !== '')
+    .map(({ model, warning }) => `${model}: ${warning}`);
+  assert.deepEqual(warned, []);
+  const variants = pool.loaded.flatMap((loaded) => loaded.variants.map(({ variant }) => `${loaded.model}/${variant}`));
+  assert.deepEqual(variants.sort(), ['simulated/lite']);
+});
 
 test('every default model is loaded', () => {
   assert.deepEqual(

@@ -35,7 +35,7 @@ export async function startPool(dir: string, options: TestPoolOptions = {}): Pro
     worker: 'worker-test',
     providers: options.providers ?? ['cpu'],
     intraOpThreads: 1,
-    maxFileBytes: options.maxFileBytes ?? 8 << 20,
+    maxFileBytes: options.maxFileBytes ?? 16 << 20,
   });
   const waiting = new Map<string, (ended: Ended) => void>();
   const end = (id: string, ended: Ended) => {

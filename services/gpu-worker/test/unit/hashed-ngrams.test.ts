@@ -103,14 +103,21 @@ describe('hashedNgrams', () => {
     assert.deepEqual([...used].sort(), [0, 1, 2, 3]);
   });
 
-  it('takes each word for a text of its own with maxWords, and pads to the most words in steps of 8, when asked', () => {
-    const byWord: HashedNgramsSpec = { ...spec, maxIds: 24, wordNgrams: [1, 1], maxWords: 12 };
+  it('lays the n-grams with the word they start in with maxWords, and pads to the most words in steps of 8, when asked', () => {
+    const byWord: HashedNgramsSpec = { ...spec, maxIds: 24, maxWords: 12 };
     const texts = ['where is my card', 'one two three four five six seven eight nine ten eleven twelve thirteen'];
     const full = hashedNgrams(texts, byWord);
-    assert.equal(full.length, texts.length * 12 * 24);
+    const textIds = 12 * 24;
+    assert.equal(full.length, texts.length * textIds);
+    const idsOf = (ids: Int32Array) => [...ids].filter((id) => id !== 0).sort((a, b) => a - b);
+    assert.deepEqual(
+      idsOf(full.subarray(0, textIds)),
+      idsOf(hashedNgrams(texts.slice(0, 1), spec)),
+      'the same n-grams',
+    );
     const card = hashedNgrams(['card'], { ...byWord, maxWords: 1 });
-    assert.deepEqual(full.subarray(3 * 24, 4 * 24), card);
-    assert.ok(full.subarray(4 * 24, 12 * 24).every((id) => id === 0));
+    assert.deepEqual(full.subarray(3 * 24, 4 * 24), card, 'nothing follows the last word');
+    assert.ok(full.subarray(4 * 24, textIds).every((id) => id === 0));
     const first = hashedNgrams(texts.slice(0, 1), { ...byWord, padTo: 'longest' });
     assert.deepEqual(first, full.subarray(0, 8 * 24));
     assert.deepEqual(hashedNgrams(texts, { ...byWord, padTo: 'longest' }), full);
