@@ -16,7 +16,6 @@ from intent_networks import CHANNELS, OFFSETS, WIDTH, WINDOWS, Network, Windows,
 
 NAME = "intent"
 LONGEST = max(WINDOWS)
-END = np.iinfo(np.int64).max
 HALF = 128  # what 0 is in an unsigned byte
 # Weights of 7 bits: x86 without VNNI adds two products of bytes in 16 bits, which 8 bits would overflow.
 WEIGHT_STEPS = 63
@@ -88,29 +87,27 @@ def linear_graph(coefficients: np.ndarray, bias: np.ndarray, idf: np.ndarray) ->
 
 def network_graph(network: Network, max_ids: int, vector_step: float | None = None) -> onnx.ModelProto:
     """
-    ids [batch, words, max_ids] -> mean of the networks' softmaxes; one table for all of them, so one Gather.
+    ids [batch, words, max_ids] -> mean of the networks' softmaxes. One table for all of them, so one Gather; padding is dropped
+    first, so the work is that of the words, whatever the longest text of the batch.
 
     @param vector_step With it the sums of n-grams and the windows are integer arithmetic; it is what one step of a word's
     vector is as a byte. Fixed, not taken from the batch: an answer must not depend on what else is in it.
     """
     graph = Graph()
+    drop_padding(graph, max_ids)
     parts = [*(one.embedding for one in network.windows), network.bag.embedding * network.idf[:, None]]
     table = np.concatenate(parts, axis=1).astype(np.float32)
     words = sum_words(graph, table) if vector_step is None else sum_words_in_integers(graph, table)
     sizes = graph.constant("sizes", np.array([part.shape[1] for part in parts], np.int64))
     names = [f"sum_{i}" for i in range(len(parts))]
-    graph.nodes.append(helper.make_node("Split", [words, sizes], names, axis=2))
+    graph.nodes.append(helper.make_node("Split", [words, sizes], names, axis=1))
 
     known = graph.constant("known", (network.idf > 0).astype(np.float32))
-    graph.add("Gather", "known_ids", known, "ids", axis=0)
-    graph.add("ReduceSum", "known_sum", "known_ids", graph.axes(2), keepdims=1)
+    graph.add("Gather", "known_ids", known, "rows", axis=0)
+    graph.add("ReduceSum", "known_sum", "known_ids", graph.axes(1), keepdims=1)
     norm = graph.idf_norm(network.idf, 2, 1)
     graph.add("Max", "known_norm", "known_sum", "one")
     graph.add("Sqrt", "word_norm", "known_norm")
-    first = graph.constant("from_0", np.array([0], np.int64)), graph.constant("to_1", np.array([1], np.int64))
-    graph.add("Slice", "first_id", "ids", *first, graph.axes(2))  # every word has one, padding has none
-    graph.add("Cast", "is_word", "first_id", to=TensorProto.BOOL)
-    graph.add("Cast", "word", "is_word", to=TensorProto.FLOAT)
 
     scores = [windows(graph, f"windows_{i}", names[i], one, vector_step) for i, one in enumerate(network.windows)]
     scores.append(bag(graph, names[-1], norm, network))
@@ -118,20 +115,45 @@ def network_graph(network: Network, max_ids: int, vector_step: float | None = No
     return graph.build(["words", max_ids], network.bag.out.shape[1])
 
 
+def drop_padding(graph: Graph, max_ids: int) -> None:
+    """Makes `rows` [words of all texts, max_ids], `place` of each in [batch * words], and `column`, its place in its text."""
+    graph.add("Reshape", "all_rows", "ids", graph.constant("rows_shape", np.array([-1, max_ids], np.int64)))
+    bounds = graph.constant("bound_0", np.array([0], np.int64)), graph.constant("bound_1", np.array([1], np.int64))
+    graph.add("Slice", "first_ids", "all_rows", *bounds, graph.axes(1))  # every word has one, padding has none
+    graph.add("Squeeze", "first_id", "first_ids", graph.axes(1))
+    graph.add("Cast", "is_word", "first_id", to=TensorProto.BOOL)
+    graph.add("Compress", "rows", "all_rows", "is_word", axis=0)
+    graph.add("NonZero", "places", "is_word")
+    graph.add("Transpose", "place", "places", perm=[1, 0])
+    graph.add("Shape", "width", "ids", start=1, end=2)
+    graph.add("Mod", "column", "place", "width")
+    graph.add("Shape", "layout", "ids", start=0, end=2)
+
+
+def put_back(graph: Graph, name: str, rows: str, columns: int) -> str:
+    """Rows of words as [batch, words, columns], 0 where padding is."""
+    width = graph.constant(f"columns_{columns}", np.array([columns], np.int64))
+    shape = graph.add("Concat", f"{name}_shape", "layout", width, axis=0)
+    blank = graph.add("ConstantOfShape", f"{name}_blank", shape, value=common.constant("", np.zeros(1, np.float32)))
+    flat = graph.add("Reshape", f"{name}_flat", blank, graph.constant(f"flat_{columns}", np.array([-1, columns], np.int64)))
+    placed = graph.add("ScatterND", f"{name}_placed", flat, "place", rows)
+    return graph.add("Reshape", f"{name}_back", placed, shape)
+
+
 def sum_words(graph: Graph, table: np.ndarray) -> str:
-    graph.add("Gather", "embedded", graph.table(table), "ids", axis=0)
-    return graph.add("ReduceSum", "words", "embedded", graph.axes(2), keepdims=0)
+    graph.add("Gather", "embedded", graph.table(table), "rows", axis=0)
+    return graph.add("ReduceSum", "words", "embedded", graph.axes(1), keepdims=0)
 
 
 def sum_words_in_integers(graph: Graph, table: np.ndarray) -> str:
     """Sums bytes by a product with ones: a quarter of the memory to read."""
     quantized, scale = in_bytes(table)
-    graph.add("Gather", "embedded", graph.constant("table_int8", quantized), "ids", axis=0)
-    graph.add("Cast", "is_id", "ids", to=TensorProto.BOOL)
+    graph.add("Gather", "embedded", graph.constant("table_int8", quantized), "rows", axis=0)
+    graph.add("Cast", "is_id", "rows", to=TensorProto.BOOL)
     graph.add("Cast", "ones", "is_id", to=TensorProto.UINT8)
-    graph.add("Unsqueeze", "ones_row", "ones", graph.axes(2))
+    graph.add("Unsqueeze", "ones_row", "ones", graph.axes(1))
     graph.add("MatMulInteger", "words_row", "ones_row", "embedded")
-    graph.add("Squeeze", "words_int", "words_row", graph.axes(2))
+    graph.add("Squeeze", "words_int", "words_row", graph.axes(1))
     graph.add("Cast", "words_float", "words_int", to=TensorProto.FLOAT)
     return graph.add("Mul", "words", "words_float", graph.constant("table_scale", scale))
 
@@ -161,25 +183,29 @@ def windows(graph: Graph, name: str, words: str, one: Windows, vector_step: floa
         z = graph.add("Cast", f"{name}_float", z, to=TensorProto.FLOAT)
         z = graph.add("Mul", f"{name}_z", z, graph.constant(f"{name}_scale", scale * np.float32(vector_step)))
     z = graph.add("Add", f"{name}_biased", z, graph.constant(f"{name}_bias", one.bias))
-    z = graph.add("Mul", f"{name}_real", z, "word")
-    hidden = graph.add("ReduceMax", f"{name}_highest", z, axes=[1], keepdims=0)
+    back = put_back(graph, name, z, len(one.bias))
+    hidden = graph.add("ReduceMax", f"{name}_highest", back, axes=[1], keepdims=0)
     return graph.head(name, graph.add("Relu", f"{name}_hidden", hidden), one.out, one.out_bias)
 
 
 def side_by_side(graph: Graph, name: str, vectors: str, zero: str) -> str:
-    """[batch, words, LONGEST * WIDTH]: each word behind those before it, the farthest first."""
-    pads = graph.constant("pads", np.array([0, LONGEST - 1, 0, 0, 0, 0], np.int64))
+    """[words, LONGEST * WIDTH]: each word behind those before it in its text, the farthest first."""
+    pads = graph.constant("pads", np.array([LONGEST - 1, 0, 0, 0], np.int64))
     padded = graph.add("Pad", f"{name}_padded", vectors, pads, zero)
     moved = []
-    for start in range(LONGEST):
-        end = END if start == LONGEST - 1 else start - LONGEST + 1
+    for back in range(LONGEST - 1, 0, -1):
+        start, end = LONGEST - 1 - back, -back
         bounds = [graph.constant(f"bound_{at}", np.array([at], np.int64)) for at in (start, end)]
-        moved.append(graph.add("Slice", f"{name}_moved_{start}", padded, *bounds, graph.axes(1)))
-    return graph.add("Concat", f"{name}_windows", *moved, axis=2)
+        before = graph.add("Slice", f"{name}_before_{back}", padded, *bounds, graph.axes(0))
+        at_least = graph.constant(f"at_least_{back}", np.array(back, np.int64))
+        has = graph.add("GreaterOrEqual", f"{name}_has_{back}", "column", at_least)
+        moved.append(graph.add("Where", f"{name}_moved_{back}", has, before, zero))
+    return graph.add("Concat", f"{name}_windows", *moved, vectors, axis=1)
 
 
 def bag(graph: Graph, words: str, norm: str, network: Network) -> str:
-    graph.add("ReduceSum", "bag", words, graph.axes(1), keepdims=0)
+    back = put_back(graph, "bag", words, network.bag.embedding.shape[1])
+    graph.add("ReduceSum", "bag", back, graph.axes(1), keepdims=0)
     graph.add("Div", "bag_mean", "bag", norm)
     graph.add("Add", "bag_biased", "bag_mean", graph.constant("bag_bias", network.bag.bias))
     return graph.head("bag", graph.add("Relu", "bag_hidden", "bag_biased"), network.bag.out, network.bag.out_bias)
