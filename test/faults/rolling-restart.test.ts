@@ -7,8 +7,9 @@ import { checkAlways, claim, degradedCount } from '../support/checker.ts';
 import { startSeededMesh } from '../support/mesh-fixture.ts';
 import { isGood, SteadyLoad, tell } from '../support/steady-load.ts';
 
-const PER_SECOND = 500;
-const BUDGET_MS = 2_000;
+const PER_SECOND = 250;
+const BUDGET_MS = 5_000; // what is lost fails whatever it is; what a crowded machine delays does not
+const WARM_UP_MS = 1_500;
 
 let mesh: Mesh;
 before(async () => {
@@ -28,7 +29,7 @@ for (const service of SERVICES) {
       key: mesh.keys.standard,
       pids: () => mesh.of('gateway').map(({ pid }) => pid),
     });
-    await delay(500);
+    await delay(WARM_UP_MS);
     for (const instance of mesh.of(service)) {
       await instance.stop(15_000);
       assert.equal(instance.end, 0, `${instance.name} ended with ${instance.end}:\n${instance.tail()}`);
