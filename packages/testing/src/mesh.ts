@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type TestKeys, writeKeysFile } from './api-keys.ts';
+import { type AllKeys, type TestTenant, writeKeysFile } from './api-keys.ts';
 import { REPO } from './find-binary.ts';
 import { freePort } from './free-port.ts';
 import { startNatsServer, type TestServer } from './nats-server.ts';
@@ -14,6 +14,8 @@ export type Service = (typeof SERVICES)[number];
 export type MeshOptions = {
   /** Instances of each service; 1 if not named, 0 to leave it out. */
   scale?: Partial<Record<Service, number>>;
+  /** Tenants beside `test`, each with a key. */
+  tenants?: readonly TestTenant[];
   /** Model repository. Default: the project's own. */
   models?: string;
   /** For every service: a service reads only the variables with its own prefix. */
@@ -43,8 +45,8 @@ export type Mesh = AsyncDisposable & {
   readonly url: string;
   /** host:port of the first gateway's gRPC door. */
   readonly grpc: string;
-  /** An API key of each class, all of tenant `test`. */
-  readonly keys: TestKeys;
+  /** An API key of each class, all of tenant `test`, and one of each further tenant, by its name. */
+  readonly keys: AllKeys;
   /** The feature-service's SQLite file; not there until a test makes it. */
   readonly sqlite: string;
 };
@@ -121,7 +123,7 @@ export async function startMesh(options: MeshOptions = {}): Promise<Mesh> {
   const dir = await mkdtemp(join(tmpdir(), 'spillway-mesh-'));
   opening.defer(() => rm(dir, { recursive: true, force: true }));
   const keysFile = join(dir, 'keys.json');
-  const keys = await writeKeysFile(keysFile);
+  const keys = await writeKeysFile(keysFile, options.tenants);
   const shared: Shared = { nats, redis, keysFile, sqlite: join(dir, 'features.sqlite'), options };
   await options.beforeServices?.({ nats, redis, sqlite: shared.sqlite });
   const wanted = SERVICES.flatMap((service) =>

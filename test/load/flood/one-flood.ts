@@ -1,7 +1,7 @@
 import { measureCapacity } from '@spillway/load/capacity';
 import { progressLine } from '@spillway/load/progress';
 import type { LoadReport } from '@spillway/load/report';
-import { runLoad } from '@spillway/load/run-load';
+import { type LoadOptions, runLoad } from '@spillway/load/run-load';
 import type { Mesh } from '@spillway/testing/mesh';
 import { counterSum } from './mesh-metrics.ts';
 import { floodMix, type MixOptions, stepProfile, vipShare } from './mix.ts';
@@ -32,20 +32,24 @@ const deadlineRows = async (mesh: Mesh): Promise<FloodRun['rows']> => {
 };
 
 /** One flood against a mesh that runs: calm, flood, calm again. */
-export async function oneFlood(mesh: Mesh, options: FloodOptions): Promise<FloodRun> {
+export function oneFlood(mesh: Mesh, options: FloodOptions): Promise<FloodRun> {
   const { capacity, times, seconds, vipCalls, seed, onProgress } = options;
   const vipRate = vipShare(times) * times * capacity;
   const flood = Math.max(seconds.flood, Math.ceil(vipCalls / vipRate));
-  const before = await deadlineRows(mesh);
-  const report = await runLoad({
+  return runFlood(mesh, {
     title: `${options.model} at ${times} times its capacity`,
     kinds: floodMix({ ...options, keys: mesh.keys }),
     plan: { profile: stepProfile(options, { ...seconds, flood }), process: 'poisson' },
-    targets: { http: mesh.url, grpc: mesh.grpc },
     capacity,
     seed,
     ...(onProgress && { onProgress: (progress) => onProgress(progressLine(progress)) }),
   });
+}
+
+/** Loads the first gateway of a mesh that runs and counts the rows that ran meanwhile. */
+export async function runFlood(mesh: Mesh, load: Omit<LoadOptions, 'targets'>): Promise<FloodRun> {
+  const before = await deadlineRows(mesh);
+  const report = await runLoad({ ...load, targets: { http: mesh.url, grpc: mesh.grpc } });
   const after = await deadlineRows(mesh);
   return {
     report,

@@ -34,7 +34,7 @@ export function shown({ value, unit, n }: Pick<Summary, 'value' | 'unit'> & { n?
   return n === undefined ? withUnit : `${withUnit} (n ${n.toLocaleString('en')})`;
 }
 
-const bound = (unit: string, limits: Bound | undefined): string => {
+export const bound = (unit: string, limits: Bound | undefined): string => {
   if (limits === undefined) return '';
   const { atLeast, atMost } = limits;
   const text = [atLeast === undefined ? '' : `≥ ${atLeast}`, atMost === undefined ? '' : `≤ ${atMost}`];

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { randomStream } from '@spillway/load/random';
 import { replay } from '@spillway/load/replay';
 import { parseTrace } from '@spillway/load/trace-csv';
+import { aroundPeak } from '../../support/around-peak.ts';
 import { defaultModel } from '../chain/spec.ts';
 import type { Flow } from '../clients/flow.ts';
 import { always, isVip, quantiles, share, value } from '../measure/figures.ts';
@@ -15,24 +16,12 @@ const LENGTH_MS = 60_000;
 /** A minute of virtual time from around the highest rate of a trace, which is scaled to `load` times capacity there. */
 function timesOf(file: string, load: number, seed: number): Float64Array {
   const trace = parseTrace(readFileSync(file, 'utf8'));
-  const wholeMs = trace.kind === 'times' ? (trace.timesMs.at(-1) as number) : trace.counts.length * trace.periodMs;
-  const speed = Math.max(1, Math.min(60, wholeMs / LENGTH_MS));
-  const partMs = LENGTH_MS * speed;
-  const peakMs = trace.kind === 'times' ? wholeMs / 2 : trace.counts.indexOf(largest(trace.counts)) * trace.periodMs;
-  const fromMs = Math.max(0, Math.min(wholeMs - partMs, peakMs - partMs / 2));
-  const window = { fromMs, toMs: fromMs + partMs };
+  const { window, speed } = aroundPeak(trace, LENGTH_MS);
   const plan = { window, speed, peakPerSecond: load * capacityOf() };
   const { arrivals } = replay(trace, plan, randomStream(seed, `trace ${basename(file)}`));
   const times: number[] = [];
   for (let atMs = arrivals.next(); atMs < LENGTH_MS; atMs = arrivals.next()) times.push(atMs);
   return Float64Array.from(times);
-}
-
-/** A missing count is NaN. */
-function largest(counts: Float64Array): number {
-  let most = 0;
-  for (const count of counts) if (count > most) most = count;
-  return most;
 }
 
 const SHARES = [0.1, 0.6, 0.3];

@@ -1,0 +1,89 @@
+import type { Kind } from '@spillway/load/kind';
+import type { Profile } from '@spillway/load/profile';
+import { progressLine } from '@spillway/load/progress';
+import { type GroupReport, type PhaseReport, QUANTILES } from '@spillway/load/report';
+import type { LoadOptions } from '@spillway/load/run-load';
+import type { Mesh, MeshOptions } from '@spillway/testing/mesh';
+import { type Bound, type Figure, share, value } from '../../sim/measure/figures.ts';
+import { floodMix, type MixOptions } from '../flood/mix.ts';
+import { type FloodRun, runFlood } from '../flood/one-flood.ts';
+
+/** The model that all scenarios load: it takes a stated time and no processor. */
+export const MODEL = 'simulated';
+/** Requests/s of one worker with batches of 32: 32 rows in 40 + 32 · 2 ms, `models/simulated/model.yaml`. */
+export const WORKER_CAPACITY = 32_000 / 104;
+
+export type Context = {
+  mesh: Mesh;
+  seed: number;
+  /** Recorded arrivals for O16. */
+  traces: readonly string[];
+  say: (text: string) => void;
+};
+
+export type Case = {
+  name: string;
+  mesh?: MeshOptions;
+  needsTraces?: boolean;
+  run(context: Context): Promise<Figure[]>;
+};
+
+/** One line of the table in overload.md, on processes that run. */
+export type Scenario = { id: string; title: string; cases: readonly Case[] };
+
+export const kindsOf = (mesh: Mesh, mix: Partial<MixOptions> & Pick<MixOptions, 'times'>): Kind[] =>
+  floodMix({ model: MODEL, keys: mesh.keys, capacity: WORKER_CAPACITY, deadlineMs: 1_000, ...mix });
+
+type Load = { title: string; kinds: readonly Kind[]; profile: Profile } & Pick<
+  LoadOptions,
+  'metrics' | 'onProgress' | 'capacity'
+>;
+
+/** Loads the first gateway. */
+export function load({ mesh, seed, say }: Context, { profile, onProgress, ...rest }: Load): Promise<FloodRun> {
+  return runFlood(mesh, {
+    capacity: WORKER_CAPACITY,
+    ...rest,
+    plan: { profile, process: 'poisson' },
+    seed,
+    onProgress: (progress) => {
+      say(progressLine(progress));
+      onProgress?.(progress);
+    },
+  });
+}
+
+export function phaseOf({ report }: Pick<FloodRun, 'report'>, label: string): PhaseReport {
+  const phase = report.phases.find((one) => one.label === label);
+  if (phase === undefined) throw new Error(`the report has no phase ${label}`);
+  return phase;
+}
+
+export function groupOf(phase: PhaseReport, name: string): GroupReport {
+  const group = phase.groups[name];
+  if (group === undefined) throw new Error(`phase ${phase.label} has no group ${name}`);
+  return group;
+}
+
+/** Milliseconds. */
+export const p99 = ({ latency }: Pick<GroupReport, 'latency'>): number =>
+  latency.quantiles[QUANTILES.indexOf(0.99)] ?? Number.NaN;
+
+/** Answers per second over what could be, %. */
+export const goodputOf = ({ all, fromMs, toMs }: PhaseReport, capacity = WORKER_CAPACITY): number =>
+  ((all.good + all.degraded) * 100_000) / (toMs - fromMs) / capacity;
+
+export const answered = (name: string, group: GroupReport, must?: Bound): Figure =>
+  share(name, group.served, group.offered, must);
+
+/** What holds in every scenario; a run in which the generator was late says so. */
+export function always({ report, rows }: FloodRun, phase: string): Figure[] {
+  const { all } = phaseOf({ report }, phase);
+  const lateness = report.generator.latenessP99Ms ?? 0;
+  return [
+    share('failures refused within 10 ms', all.promptRefusals, all.offered - all.served, { atLeast: 99 }),
+    value('rows started after their deadline', '', rows.startedLate, { atMost: 0 }),
+    share('rows ended after it', rows.wasted, rows.ran, { atMost: 2 }),
+    ...(lateness > 5 ? [value('void: p99 of how late requests were sent', 'ms', lateness, { atMost: 5 })] : []),
+  ];
+}
