@@ -6,7 +6,10 @@ import type { KvEntry, NatsKv, RawSubscription } from './nats-client.ts';
 
 const RETRY_MS = 100;
 
-/** A KV bucket with JSON values. Watches survive reconnects and the loss of a memory bucket. */
+/**
+ * A KV bucket with JSON values. Watches survive reconnects and the loss of a memory bucket. A value that is no JSON, which only
+ * another program can have written, counts as none.
+ */
 export type Bucket<T> = {
   get(key: string): Promise<T | undefined>;
   put(key: string, value: T): Promise<void>;
@@ -18,7 +21,14 @@ export type Bucket<T> = {
 /** `loaded` resolves when the entries that were present have been given. */
 export type BucketWatch = { readonly loaded: Promise<void>; stop(): void };
 
-const parse = <T>(bytes: Uint8Array): T => JSON.parse(Buffer.from(bytes).toString()) as T;
+function parse<T>(bytes: Uint8Array | undefined): T | undefined {
+  if (bytes === undefined) return undefined;
+  try {
+    return JSON.parse(Buffer.from(bytes).toString()) as T;
+  } catch {
+    return undefined;
+  }
+}
 
 export function openBucket<T>(bus: Bus, spec: BucketSpec): Bucket<T> {
   let opened: Promise<NatsKv> | undefined;
@@ -40,10 +50,7 @@ export function openBucket<T>(bus: Bus, spec: BucketSpec): Bucket<T> {
     return opened;
   };
   return {
-    get: async (key) => {
-      const bytes = await (await open()).get(key);
-      return bytes === undefined ? undefined : parse<T>(bytes);
-    },
+    get: async (key) => parse<T>(await (await open()).get(key)),
     put: async (key, value) => (await open()).put(key, Buffer.from(JSON.stringify(value))),
     delete: async (key) => (await open()).delete(key),
     watch: (onEntry) => {
@@ -60,7 +67,7 @@ export function openBucket<T>(bus: Bus, spec: BucketSpec): Bucket<T> {
         current?.stop();
         current = undefined;
         const entry = ({ key, value }: KvEntry) => {
-          if (!stopped && own === attempt) onEntry(key, value === undefined ? undefined : parse<T>(value));
+          if (!stopped && own === attempt) onEntry(key, parse<T>(value));
         };
         try {
           const watch = await (await open()).watch({ entry, loaded: loaded.resolve, ended: again });

@@ -135,6 +135,27 @@ test('a bucket gives back what was put, and watchers see present and later entri
   assert.deepEqual(seen.at(-1), ['m1', undefined]);
 });
 
+test('an entry that is no JSON counts as none, and the watch goes on', async () => {
+  const bucket = openBucket<{ n: number }>(bus, MODELS);
+  await bucket.put('broken', { n: 1 });
+  const seen: [string, number | undefined][] = [];
+  const after = Promise.withResolvers<void>();
+  const watch = bucket.watch((key, value) => {
+    seen.push([key, value?.n]);
+    if (key === 'after') after.resolve();
+  });
+  await watch.loaded;
+  await (await clientOf(bus).kv(MODELS)).put('broken', bytes('{'));
+  await bucket.put('after', { n: 2 });
+  await after.promise;
+  watch.stop();
+  assert.deepEqual(seen.slice(-2), [
+    ['broken', undefined],
+    ['after', 2],
+  ]);
+  assert.equal(await bucket.get('broken'), undefined);
+});
+
 test('while NATS is away everything fails at once; after its return streams, pulls, leases and watches are there again', async () => {
   const lease: Lease = { service: 'batcher', instance: bus.instance, address: '127.0.0.1:1', state: 'ready' };
   const kept = keepLease(bus, () => lease);

@@ -166,7 +166,11 @@ export class GatewayNode {
   };
 
   #refusedAtDoor(attempt: Attempt, costMs: number): boolean {
-    const decision = this.admission.atDoor(attempt.rank, attempt.keyId, this.#world.sim.now());
+    const { rank, tenant, keyId, acceptsTicket, deadlineMs, model } = attempt;
+    const nowMs = this.#world.sim.now();
+    const budgetMs = deadlineMs - nowMs;
+    const unread = { model: model.name, rank, tenant, keyId, budgetMs, acceptsTicket, noCache: false };
+    const decision = this.admission.atDoor(rank, keyId, nowMs) ?? this.admission.beforeBody(unread, nowMs);
     if (decision === undefined) return false;
     this.#refuse(attempt, decision.reason, decision.retryAfterMs, costMs);
     return true;

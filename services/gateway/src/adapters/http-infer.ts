@@ -63,7 +63,12 @@ export class InferRoute {
       if (metadata.requestId !== undefined) call.requestId = metadata.requestId;
       const model = nameFromUrl(route.model, 'model');
       const version = route.version === '' ? '' : nameFromUrl(route.version, 'version');
-      const refusal = this.#context.admission.atDoor(classRank(metadata.trafficClass), identity.keyId, call.startMs);
+      const { tenant, keyId } = identity;
+      const rank = classRank(metadata.trafficClass);
+      const { accept, budgetMs, noCache } = metadata;
+      const unread = { model, rank, tenant, keyId, budgetMs, noCache, acceptsTicket: accept.ticket };
+      const { admission } = this.#context;
+      const refusal = admission.atDoor(rank, keyId, call.startMs) ?? admission.beforeBody(unread, call.startMs);
       if (refusal !== undefined) throw refusalOf(refusal);
       const headerLength = readHeaderLength(req.headers[HEADERS.inferenceHeaderLength] as string | undefined);
       readBody(req, this.#context.maxBodyBytes, (body) => {
@@ -162,7 +167,8 @@ export class InferRoute {
     pairs.push('content-type', 'application/json', 'content-length', String(Buffer.byteLength(text)));
     res.writeHead(status, pairs);
     res.end(text);
-    if (!req.complete) closeUnlessComplete(req);
+    // The rest of a short body is usually in the same packet.
+    if (!req.complete) setImmediate(closeUnlessComplete, req);
   }
 }
 
@@ -170,6 +176,7 @@ export class InferRoute {
 const LINGER_MS = 500;
 
 function closeUnlessComplete(req: IncomingMessage): void {
+  if (req.complete) return;
   setTimeout(() => {
     if (!req.complete) req.socket.destroy();
   }, LINGER_MS).unref();

@@ -8,27 +8,18 @@ import { Levers } from './levers.ts';
 import { ModelAdmission } from './model-admission.ts';
 import { KEYS_TOPIC, Quotas } from './quotas.ts';
 import { Resubmission } from './resubmission.ts';
-import { type AdmissionSettings, DEFAULT_SETTINGS } from './settings.ts';
+import { type AdmissionOptions, type AdmissionSettings, DEFAULT_SETTINGS } from './settings.ts';
 import { TenantWeights } from './tenant-weights.ts';
 import { weightOf } from './ticks.ts';
-import { TokenBucket } from './token-bucket.ts';
-import type { AdmittedModel, Candidate, Decision, Effects, ModelFacts } from './types.ts';
+import { doorLimit, type TokenBucket } from './token-bucket.ts';
+import type { AdmittedModel, Candidate, Decision, Effects, ModelFacts, Unread } from './types.ts';
 
-export type { Candidate, Decision, Effects, ModelFacts } from './types.ts';
+export type { Candidate, Decision, Effects, ModelFacts, Unread } from './types.ts';
 
 /** A tick that comes much too early would divide by nothing. */
 const LEAST_TICK_MS = 1;
 const LOWEST_RANK = 2;
-const DOOR_BURST_MS = 1_000;
 const BRAKE_HINT_MS = 1_000;
-
-export type AdmissionOptions = {
-  random: () => number;
-  /** Of this gateway, as its own load states are signed. */
-  instance: string;
-  settings?: Partial<AdmissionSettings>;
-  nowMs: number;
-};
 
 /**
  * Decides what becomes of each request at this gateway: limits and guard at the door, quota, fair rate, predicted finish, then the
@@ -52,6 +43,7 @@ export class Admission {
   readonly #resubmission = new Resubmission();
   readonly #door: (TokenBucket | undefined)[];
   readonly #around: Around = { lagMs: 0, forced: undefined, weights: this.#weights, ticketsOpen: true };
+  readonly #mean = { tenant: '', budgetMs: 0, rows: 1 };
   readonly #answers: Answers;
   readonly #guarded: boolean;
   readonly #quotaed: boolean;
@@ -73,10 +65,7 @@ export class Admission {
     this.#quotaed = !this.#settings.off.includes('quota');
     this.#tickedMs = nowMs;
     this.#nowMs = nowMs;
-    this.#door = this.#settings.doorRate.map((perSecond) => {
-      const perMs = perSecond / 1_000;
-      return Number.isFinite(perMs) ? new TokenBucket({ perMs, burst: perMs * DOOR_BURST_MS, nowMs }) : undefined;
-    });
+    this.#door = this.#settings.doorRate.map((perSecond) => doorLimit(perSecond, nowMs));
   }
 
   setModel(record: AdmittedModel): void {
@@ -126,7 +115,32 @@ export class Admission {
     return this.#answers.refused(rank, 'quota', key.nextFreeMs(nowMs) - nowMs);
   }
 
-  /** The answer is valid until the next call of `decide` or `atDoor`. */
+  /**
+   * What the headers and the model's congestion decide: reading the body is most of what a refusal costs. Only of a class that is
+   * being cut, and not where the body may still change something: a lighter variant, a cached answer, a ticket, a lever, a
+   * limit, a quota that lowers. Undefined: read on.
+   */
+  beforeBody(unread: Unread, nowMs: number): Decision | undefined {
+    const model = this.#models.get(unread.model);
+    const { rank } = unread;
+    if (model === undefined || rank === 0 || model.classes[rank]?.fair.congested !== true) return undefined;
+    if (model.variants.length > 1 || model.isLimited || !this.#levers.none || unread.acceptsTicket) return undefined;
+    if (model.record.responseCache !== undefined && !unread.noCache) return undefined;
+    const key = this.#quotaed ? this.#quotas.get(unread.keyId) : undefined;
+    if (key?.isUsedUp(nowMs)) return undefined;
+    this.#nowMs = nowMs;
+    const candidate = this.#mean;
+    candidate.tenant = unread.tenant;
+    candidate.budgetMs = unread.budgetMs ?? model.record.defaultDeadlineMs;
+    const around = this.#around;
+    around.lagMs = this.#guard.lagMs;
+    const decision = this.#answers.run(rank);
+    if (!this.#ladder.refusesUnread(model, candidate, around, nowMs, decision)) return undefined;
+    key?.onOffered();
+    return decision;
+  }
+
+  /** The answer is valid until the next question. */
   decide(candidate: Candidate, nowMs: number): Decision {
     this.#nowMs = nowMs;
     const model = this.#models.get(candidate.model);

@@ -11,6 +11,9 @@ const QUIET_MS = 1;
 const QUIET_SHARE = 0.5;
 const BULK = 2;
 
+/** A request whose body was not read stands for a mean one. */
+type Mean = Pick<Candidate, 'tenant' | 'budgetMs' | 'rows'>;
+
 /** What is known beside the model. */
 export type Around = {
   lagMs: number;
@@ -84,8 +87,42 @@ export class Ladder {
       decision.rung = 'ticket';
       return;
     }
+    this.#refuse(model, candidate, { slot, reason, fullIms }, nowMs, decision);
+  }
+
+  /**
+   * G3 before the body is read: what a mean request of the tenant could not have now, hardly any could. Fills in `decision` and
+   * counts the request if it is refused; else changes nothing, and `decide` is to be asked.
+   */
+  refusesUnread(model: ModelAdmission, candidate: Mean, around: Around, nowMs: number, decision: Decision): boolean {
+    const { view } = model;
+    const { rank } = decision;
+    const control = model.classes[rank]!;
+    if (!this.#fairRate || !control.fair.congested || !(view.capacity > 0)) return false;
+    const costIms = view.rates.meanCost[rank]!;
+    const slot = control.tenants.slotOf(candidate.tenant, around.weights.of(rank, candidate.tenant), 1);
+    view.refresh(nowMs);
+    const queueMs = view.queueMs(rank, nowMs);
+    control.refresh(view, around.weights, queueMs, nowMs);
+    if (control.fair.allows(slot, costIms, nowMs)) return false;
+    view.rates.onOffered(rank, costIms, nowMs);
+    control.tenants.onOffered(slot, costIms, nowMs);
+    decision.costIms = costIms;
+    predict(model, candidate, { queueMs, lagMs: around.lagMs }, decision);
+    this.#refuse(model, candidate, { slot, reason: 'fair_rate', fullIms: costIms }, nowMs, decision);
+    return true;
+  }
+
+  #refuse(
+    model: ModelAdmission,
+    candidate: Pick<Candidate, 'budgetMs'>,
+    { slot, reason, fullIms }: { slot: number; reason: Reason; fullIms: number },
+    nowMs: number,
+    decision: Decision,
+  ): void {
+    const { rank } = decision;
     const atFloor = reason === 'fair_rate' && rank === BULK && model.floorOnly;
-    if (!atFloor) view.rates.onRefused(rank, fullIms); // of the floor's refusals batchers must not conclude that more would fit
+    if (!atFloor) model.view.rates.onRefused(rank, fullIms); // of the floor's refusals batchers must not conclude that more would fit
     decision.rung = 'refused';
     decision.code = 'OVERLOADED';
     decision.reason = atFloor ? 'brownout' : reason;
@@ -130,7 +167,7 @@ export class Ladder {
 
   #hintMs(
     { view, classes }: ModelAdmission,
-    { budgetMs }: Candidate,
+    { budgetMs }: Pick<Candidate, 'budgetMs'>,
     slot: number,
     nowMs: number,
     { rank, costIms, predictedFinishMs }: Decision,
@@ -154,7 +191,7 @@ const imsPerCost = ({ view }: ModelAdmission, variant: string): number =>
 /** When its batch will start and its answer be here, in a batch as large as what waits makes it. */
 function predict(
   { view }: ModelAdmission,
-  { rows }: Candidate,
+  { rows }: Pick<Candidate, 'rows'>,
   { queueMs, lagMs }: { queueMs: number; lagMs: number },
   decision: Decision,
 ): void {

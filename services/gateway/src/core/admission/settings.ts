@@ -27,3 +27,11 @@ export const DEFAULT_SETTINGS: AdmissionSettings = {
   doorRate: [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY],
   levels: [1, 1.5, 2, 3],
 };
+
+export type AdmissionOptions = {
+  random: () => number;
+  /** Of this gateway, as its own load states are signed. */
+  instance: string;
+  settings?: Partial<AdmissionSettings>;
+  nowMs: number;
+};

@@ -50,3 +50,11 @@ export class TokenBucket {
     this.#tokens = Math.min(this.#burst * this.#share, this.#tokens);
   }
 }
+
+const DOOR_BURST_MS = 1_000;
+
+/** Of a door, with a second's burst; undefined: no limit. */
+export function doorLimit(perSecond: number, nowMs: number): TokenBucket | undefined {
+  const perMs = perSecond / 1_000;
+  return Number.isFinite(perMs) ? new TokenBucket({ perMs, burst: perMs * DOOR_BURST_MS, nowMs }) : undefined;
+}

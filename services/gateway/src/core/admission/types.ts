@@ -17,6 +17,14 @@ export type Reason =
   | 'brake'
   | 'limit';
 
+/** A request of which only the headers were read. `budgetMs`: as asked, from now. */
+export type Unread = Pick<Candidate, 'model' | 'rank' | 'tenant' | 'keyId'> & {
+  budgetMs: number | undefined;
+  /** Its caller does not take an answer from the cache. */
+  noCache: boolean;
+  acceptsTicket: boolean;
+};
+
 /** A request that was read and validated. It is read at once and not kept: the caller may use one object for all. */
 export type Candidate = {
   model: string;
@@ -56,7 +64,10 @@ export type Decision = {
 };
 
 /** What admission reads of a model's record. */
-export type AdmittedModel = Pick<ModelRecord, 'model' | 'defaultDeadlineMs' | 'limits' | 'degradeTo' | 'degradeOptOut'>;
+export type AdmittedModel = Pick<
+  ModelRecord,
+  'model' | 'defaultDeadlineMs' | 'limits' | 'degradeTo' | 'degradeOptOut' | 'responseCache'
+>;
 
 /** What the level of brown-out switches in this gateway. One object that is changed in place: keep a reference to it. */
 export type Effects = {

@@ -2,7 +2,7 @@ import type { BatcherLoad, GatewayLoad, LoadState } from '@spillway/contracts/me
 import { seededRandom } from '@spillway/testing/seeded-random';
 import { Admission } from '../../../src/core/admission/admission.ts';
 import type { AdmissionSettings } from '../../../src/core/admission/settings.ts';
-import type { AdmittedModel, Candidate } from '../../../src/core/admission/types.ts';
+import type { AdmittedModel, Candidate, Unread } from '../../../src/core/admission/types.ts';
 
 export const START_MS = 1_000;
 
@@ -66,9 +66,15 @@ export function setUp(
   return admission;
 }
 
-/** Asks and, if let in, publishes. */
+/** What a door knows before it has read the body. */
+export const unread = (over: Partial<Candidate> = {}): Unread => {
+  const { model, rank, tenant, keyId, budgetMs, acceptsTicket } = candidate(over);
+  return { model, rank, tenant, keyId, budgetMs, acceptsTicket, noCache: false };
+};
+
+/** Asks as a door does and, if let in, publishes. */
 export function offer(admission: Admission, nowMs: number, over: Partial<Candidate> = {}) {
-  const decision = { ...admission.decide(candidate(over), nowMs) };
+  const decision = { ...(admission.beforeBody(unread(over), nowMs) ?? admission.decide(candidate(over), nowMs)) };
   if (decision.rung !== 'refused' && decision.rung !== 'ticket') {
     admission.published(over.model ?? 'm', decision.rank, decision.costIms, nowMs);
   }

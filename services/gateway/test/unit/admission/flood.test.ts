@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { KeyRecord } from '@spillway/contracts/buckets';
+import type { KeyRecord, Lever } from '@spillway/contracts/buckets';
+import type { Candidate } from '../../../src/core/admission/types.ts';
+import { model, offer, unread } from './fixtures.ts';
 import { TinyMesh } from './tiny-mesh.ts';
 
 const SEEDS = [1, 2];
@@ -112,4 +114,31 @@ test('thousands of tenants that come once in a while get no more together than t
   mesh.run(streams, 3_000);
   assert.ok((mesh.served - before) / (3_000 * 4) > 0.97);
   assert.ok(mesh.queues[1]! / 4 < 140, `a queue of ${mesh.queues[1]! / 4} ms`);
+});
+
+test('in a flood most requests are refused unread; vip, calm tenants and those the body may save are read', () => {
+  const mesh = new TinyMesh({ gateways: 1, seed: 3 });
+  const gateway = mesh.gateways[0]!;
+  const calm = { load: 0.2, gateway: 0, over: { tenant: 'calm' } };
+  const flood = { load: 20, gateway: 0, over: { tenant: 'wild' } };
+  const read = (over: Partial<Candidate>): boolean => gateway.beforeBody(unread(over), mesh.nowMs) === undefined;
+  mesh.run([calm], 1_000);
+  assert.ok(read({ tenant: 'wild' }), 'nothing is congested');
+  mesh.run([calm, flood], 3_000);
+  for (let n = 0; n < 100 && read({ tenant: 'wild' }); n += 1) offer(gateway, mesh.nowMs, { tenant: 'wild' });
+  const decision = gateway.beforeBody(unread({ tenant: 'wild' }), mesh.nowMs);
+  assert.deepEqual([decision?.rung, decision?.code, decision?.reason], ['refused', 'OVERLOADED', 'fair_rate']);
+  assert.ok((decision?.retryAfterMs ?? 0) > 0);
+  assert.ok(read({ tenant: 'wild', rank: 0 }), 'vip');
+  assert.ok(read({ tenant: 'calm' }), 'a tenant that takes less than its share');
+  assert.ok(read({ tenant: 'wild', acceptsTicket: true }), 'a ticket may be had');
+  gateway.setModel({ ...model, responseCache: { ttlMs: 1_000 } });
+  assert.ok(read({ tenant: 'wild' }), 'the answer may be in the cache');
+  assert.ok(gateway.beforeBody({ ...unread({ tenant: 'wild' }), noCache: true }, mesh.nowMs), 'it is not looked for');
+  gateway.setModel({ ...model, degradeTo: ['lite'] });
+  assert.ok(read({ tenant: 'wild' }), 'a lighter variant may fit');
+  gateway.setModel(model);
+  const lever: Lever = { id: 'l', kind: 'brake', model: 'other', rate: 1, createdAt: 0, expiresAt: 1e15, by: 'test' };
+  gateway.setLevers([lever], 0, mesh.nowMs);
+  assert.ok(read({ tenant: 'wild' }), 'a lever is set');
 });
