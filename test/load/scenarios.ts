@@ -38,9 +38,6 @@ const { values, positionals } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 });
-if (values.help) console.log(HELP);
-else await main();
-
 async function main(): Promise<void> {
   const traces = values.traces.split(',').filter((file) => file !== '');
   const unknown = positionals.find((id) => !SCENARIOS.some((scenario) => scenario.id === id));
@@ -82,3 +79,6 @@ async function measure(one: Case, traces: readonly string[]): Promise<Figure[]> 
   const say = (text: string): void => void process.stderr.write(`${text}\n`);
   return await one.run({ mesh, seed: Number(values.seed), traces, say });
 }
+
+if (values.help) console.log(HELP);
+else await main();
