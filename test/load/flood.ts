@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startMesh } from '@spillway/testing/mesh';
 import { aboutRun } from './about-run.ts';
+import { AS_DEPLOYED } from './as-deployed.ts';
 import { writeSection } from './document.ts';
 import { untilServed } from './flood/mesh-metrics.ts';
 import { capacityOf, type FloodRun, oneFlood } from './flood/one-flood.ts';
@@ -90,7 +91,7 @@ else await main();
 async function main(): Promise<void> {
   await using mesh = await startMesh({
     scale: options.scale,
-    env: { LOG_LEVEL: 'warn' },
+    env: AS_DEPLOYED,
     serviceEnv: {
       gateway: { GATEWAY_ADMISSION_OFF: options.without },
       batcher: { BATCHER_OFF: options['batcher-without'] },

@@ -6,6 +6,7 @@ import { runLoad } from '@spillway/load/run-load';
 import { type Mesh, startMesh } from '@spillway/testing/mesh';
 import { table } from '../sim/run/report.ts';
 import { aboutRun } from './about-run.ts';
+import { AS_DEPLOYED } from './as-deployed.ts';
 import { cpuOf } from './cpu.ts';
 import { writeSection } from './document.ts';
 import { untilServed } from './flood/mesh-metrics.ts';
@@ -68,7 +69,7 @@ else await main();
 
 async function main(): Promise<void> {
   await using mesh = await startMesh({
-    env: { LOG_LEVEL: 'warn' },
+    env: AS_DEPLOYED,
     tenants: [{ tenant: 'spent', class: 'standard', quota: { requestsPerSecond: 1 } }],
   });
   await untilServed(mesh, FAST);

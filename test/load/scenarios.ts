@@ -3,6 +3,7 @@ import { startMesh } from '@spillway/testing/mesh';
 import { type Figure, within } from '../sim/measure/figures.ts';
 import { bound, shown, table } from '../sim/run/report.ts';
 import { aboutRun } from './about-run.ts';
+import { AS_DEPLOYED } from './as-deployed.ts';
 import { writeSection } from './document.ts';
 import { untilServed } from './flood/mesh-metrics.ts';
 import { o03 } from './scenarios/o03.ts';
@@ -74,7 +75,7 @@ const line = (name: string, figure: Figure): string[] => [
 ];
 
 async function measure(one: Case, traces: readonly string[]): Promise<Figure[]> {
-  await using mesh = await startMesh({ env: { LOG_LEVEL: 'warn' }, ...one.mesh });
+  await using mesh = await startMesh({ env: AS_DEPLOYED, ...one.mesh });
   await untilServed(mesh, MODEL);
   const say = (text: string): void => void process.stderr.write(`${text}\n`);
   return await one.run({ mesh, seed: Number(values.seed), traces, say });

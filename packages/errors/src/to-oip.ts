@@ -6,13 +6,12 @@ export type OipReply = { status: number; body: { error: string }; headers: Recor
 
 /** Headers of every failed HTTP answer, whatever its body: the code, the knob that fired, the hint. */
 export function errorHeaders(error: SpillwayError): Record<string, string> {
+  const headers: Record<string, string> = { 'spillway-error': error.code };
   const reason = wireReason(error);
   const hintMs = retryHintMs(error);
-  return {
-    'spillway-error': error.code,
-    ...(reason === undefined ? {} : { 'spillway-reason': reason }),
-    ...(hintMs === undefined ? {} : retryAfterHeaders(hintMs)),
-  };
+  if (reason !== undefined) headers['spillway-reason'] = reason;
+  if (hintMs !== undefined) Object.assign(headers, retryAfterHeaders(hintMs));
+  return headers;
 }
 
 /** The error as the Open Inference Protocol's REST door answers it. */

@@ -79,6 +79,7 @@ async function environmentOf(service: Service, instance: string, shared: Shared)
   };
   if (service === 'gateway') {
     env['GATEWAY_HTTP_PORT'] = String(http);
+    env['GATEWAY_REHEARSAL_REQUESTS'] = '0'; // most tests start a mesh for a few requests
     env['GATEWAY_KEYS_FILE'] = shared.keysFile;
   }
   if (service === 'cache' || service === 'feature-service') env['REDIS_URL'] = shared.redis.url;

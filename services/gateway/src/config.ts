@@ -46,6 +46,12 @@ export const gatewayConfig = defineConfig({
       pattern: MECHANISMS,
       doc: 'For experiments: parts of admission that are switched off, with commas between. Empty in production.',
     }),
+    rehearsalRequests: env.int('GATEWAY_REHEARSAL_REQUESTS', {
+      default: 3_000,
+      min: 0,
+      max: 1_000_000,
+      doc: 'Requests to itself before it is ready, so that no flood meets a cold process: about a second. 0: none.',
+    }),
     maxFrameBytes: env.int('GATEWAY_MAX_FRAME_BYTES', {
       default: 64 * 1024,
       min: 1_024,

@@ -25,6 +25,7 @@ import { loadKeys, watchKeys } from './adapters/key-store.ts';
 import { watchLevers } from './adapters/lever-store.ts';
 import { exchangeLoad } from './adapters/load-exchange.ts';
 import { watchModels } from './adapters/model-catalogue.ts';
+import { rehearse } from './adapters/rehearsal.ts';
 import { watchSelf } from './adapters/self-watch.ts';
 import type { GatewayConfig } from './config.ts';
 import { Admission } from './core/admission/admission.ts';
@@ -67,6 +68,8 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
       waitingFor: () => [...waitingFor],
     }),
   );
+  const rehearsed = rehearse(config.rehearsalRequests, clock);
+  rehearsed.catch(() => undefined); // looked at before the doors open
   const keys = loadKeys(config.keysFile, { allowAnonymous: config.allowAnonymous, epochMs: wallClock.epochMs });
   const bus = opening.use(
     await connectBus({
@@ -184,6 +187,7 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
     maxBodyBytes: config.maxBodyBytes,
     isReady: () => state.get() === 'ready' && bus.up && self.inTime,
   };
+  await rehearsed;
   const http = opening.use(
     await openHttpDoor(context, {
       host: config.host,

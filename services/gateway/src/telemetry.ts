@@ -2,7 +2,7 @@ import { CLASSES } from '@spillway/contracts/classes';
 import type { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Clock } from '@spillway/lifecycle/clock';
 import type { Logger } from '@spillway/telemetry/logger';
-import { type BoundHistogram, counterOf, gaugeOf, histogramOf, type Metrics } from '@spillway/telemetry/metrics';
+import { counterOf, gaugeOf, histogramOf, type Metrics } from '@spillway/telemetry/metrics';
 import { ATTRIBUTES, METRICS, type MetricSpec, prometheusName, SPANS } from '@spillway/telemetry/names';
 import { parseTraceparent } from '@spillway/telemetry/propagation';
 import { TraceSampler } from '@spillway/telemetry/sampler';
@@ -139,17 +139,6 @@ export function observeRequests(options: {
   const own = new TraceSampler({ clock, perSecond: options.tracesPerSecond, ratio: options.traceRatio });
   const clients = new TraceSampler({ clock, perSecond: CLIENT_SAMPLED_PER_SECOND, ratio: options.traceRatio });
   const failures = new TraceSampler({ clock, perSecond: FAILURES_PER_SECOND, ratio: 0 });
-  const series = new Map<string, BoundHistogram>();
-
-  const duration = (door: Door, trafficClass: string, model: string, rung: string, code: string): BoundHistogram => {
-    const key = `${door}|${trafficClass}|${model}|${rung}|${code}`;
-    let bound = series.get(key);
-    if (bound === undefined) {
-      bound = durations.bind({ door, class: trafficClass, model, rung, code });
-      series.set(key, bound);
-    }
-    return bound;
-  };
 
   return {
     begin: (parent) => {
@@ -162,7 +151,8 @@ export function observeRequests(options: {
       const model = request !== undefined && isModel(request.model) ? request.model : 'other';
       const trafficClass = request?.trafficClass ?? 'standard';
       const rung = receipt?.rung ?? (error === undefined ? 'failed' : rungOf(error));
-      duration(door, trafficClass, model, rung, error?.code ?? 'OK').observe((endMs - startMs) / 1_000);
+      const code = error?.code ?? 'OK';
+      durations.bind({ door, class: trafficClass, model, rung, code }).observe((endMs - startMs) / 1_000);
       if (error !== undefined && rung === 'refused') {
         refused.inc({ class: trafficClass, model, reason: error.reason ?? 'none' });
       }

@@ -13,6 +13,7 @@ import { startMesh } from '@spillway/testing/mesh';
 import { table } from '../../sim/run/report.ts';
 import { aroundPeak } from '../../support/around-peak.ts';
 import { aboutRun } from '../about-run.ts';
+import { AS_DEPLOYED } from '../as-deployed.ts';
 import { writeSection } from '../document.ts';
 import { untilServed } from '../flood/mesh-metrics.ts';
 import { CALM, FLOOD, floodMix, stepProfile } from '../flood/mix.ts';
@@ -65,7 +66,7 @@ type System = AsyncDisposable & { url: string; plain: boolean; keys: typeof KEYS
 async function start(name: string, model: ModelName): Promise<System> {
   say(`${name}: ${model}`);
   if (name === SPILLWAY) {
-    const mesh = await startMesh({ env: { LOG_LEVEL: 'warn' } });
+    const mesh = await startMesh({ env: AS_DEPLOYED });
     await untilServed(mesh, model);
     return { url: mesh.url, plain: false, keys: mesh.keys, [Symbol.asyncDispose]: () => mesh[Symbol.asyncDispose]() };
   }

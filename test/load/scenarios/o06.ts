@@ -2,7 +2,7 @@ import { progressLine } from '@spillway/load/progress';
 import { runLoad } from '@spillway/load/run-load';
 import { share, value } from '../../sim/measure/figures.ts';
 import { CALM, FLOOD, stepProfile } from '../flood/mix.ts';
-import { groupOf, kindsOf, p99, phaseOf, type Scenario, WORKER_CAPACITY } from './scenario.ts';
+import { failuresOf, groupOf, kindsOf, p99, phaseOf, type Scenario, WORKER_CAPACITY } from './scenario.ts';
 
 const SPLIT = [0.7, 0.2, 0.1];
 const SECONDS = { calm: 15, flood: 25, after: 8 };
@@ -48,7 +48,7 @@ export const o06: Scenario = {
           share(
             'failures refused within 10 ms',
             sum((n) => all(n).promptRefusals),
-            sum((n) => all(n).offered - all(n).served),
+            sum((n) => failuresOf(all(n))),
             { atLeast: 99 },
           ),
         ];

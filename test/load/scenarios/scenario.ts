@@ -73,6 +73,9 @@ export const p99 = ({ latency }: Pick<GroupReport, 'latency'>): number =>
 export const goodputOf = ({ all, fromMs, toMs }: PhaseReport, capacity = WORKER_CAPACITY): number =>
   ((all.good + all.degraded) * 100_000) / (toMs - fromMs) / capacity;
 
+/** Tries that were not answered, or not in time. */
+export const failuresOf = ({ refused, late, failed, wrong }: GroupReport): number => refused + late + failed + wrong;
+
 export const answered = (name: string, group: GroupReport, must?: Bound): Figure =>
   share(name, group.served, group.offered, must);
 
@@ -81,7 +84,7 @@ export function always({ report, rows }: FloodRun, phase: string): Figure[] {
   const { all } = phaseOf({ report }, phase);
   const lateness = report.generator.latenessP99Ms ?? 0;
   return [
-    share('failures refused within 10 ms', all.promptRefusals, all.offered - all.served, { atLeast: 99 }),
+    share('failures refused within 10 ms', all.promptRefusals, failuresOf(all), { atLeast: 99 }),
     value('rows started after their deadline', '', rows.startedLate, { atMost: 0 }),
     share('rows ended after it', rows.wasted, rows.ran, { atMost: 2 }),
     ...(lateness > 5 ? [value('void: p99 of how late requests were sent', 'ms', lateness, { atMost: 5 })] : []),

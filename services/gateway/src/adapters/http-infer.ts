@@ -47,9 +47,9 @@ function receiptHeaders(call: Call, receipt: Receipt): string[] {
 }
 
 export class InferRoute {
-  readonly #context: DoorContext;
+  readonly #context: Omit<DoorContext, 'catalogue' | 'isReady'>;
 
-  constructor(context: DoorContext) {
+  constructor(context: Omit<DoorContext, 'catalogue' | 'isReady'>) {
     this.#context = context;
   }
 
@@ -69,7 +69,10 @@ export class InferRoute {
       const unread = { model, rank, tenant, keyId, budgetMs, noCache, acceptsTicket: accept.ticket };
       const { admission } = this.#context;
       const refusal = admission.atDoor(rank, keyId, call.startMs) ?? admission.beforeBody(unread, call.startMs);
-      if (refusal !== undefined) throw refusalOf(refusal);
+      if (refusal !== undefined) {
+        this.#fail(req, res, call, refusalOf(refusal)); // not thrown: under a flood that would be most of its cost
+        return;
+      }
       const headerLength = readHeaderLength(req.headers[HEADERS.inferenceHeaderLength] as string | undefined);
       readBody(req, this.#context.maxBodyBytes, (body) => {
         if (body instanceof SpillwayError) {
@@ -158,15 +161,16 @@ export class InferRoute {
     if (res.headersSent || res.destroyed) return;
     const { status, body, headers } = toOip(error);
     const text = JSON.stringify(body);
+    const bytes = Buffer.byteLength(text);
     const pairs = [HEADERS.requestId, call.requestId, HEADERS.rung, rungOf(error)];
     if (call.request !== undefined) pairs.push(HEADERS.trafficClass, call.request.trafficClass);
     if (call.traceparent !== '') pairs.push(HEADERS.traceId, call.traceparent.slice(3, 35));
     if (error.code === 'UNAUTHENTICATED') pairs.push('www-authenticate', 'Bearer');
     if (error.code === 'UNSUPPORTED_MEDIA') pairs.push('accept-encoding', 'identity');
     for (const name in headers) pairs.push(name, headers[name] as string);
-    pairs.push('content-type', 'application/json', 'content-length', String(Buffer.byteLength(text)));
+    pairs.push('content-type', 'application/json', 'content-length', String(bytes));
     res.writeHead(status, pairs);
-    res.end(text);
+    res.end(text, bytes === text.length ? 'latin1' : 'utf8');
     // The rest of a short body is usually in the same packet.
     if (!req.complete) setImmediate(closeUnlessComplete, req);
   }

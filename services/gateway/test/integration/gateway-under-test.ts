@@ -11,6 +11,7 @@ import { type Gateway, startGateway } from '../../src/service.ts';
 export const gatewayEnv = (natsUrl: string, env: Record<string, string> = {}): Record<string, string> => ({
   NATS_URL: natsUrl,
   GATEWAY_HTTP_PORT: '0',
+  GATEWAY_REHEARSAL_REQUESTS: '0',
   GATEWAY_GRPC_PORT: '0',
   GATEWAY_METRICS_PORT: '0',
   LOG_LEVEL: 'silent',
