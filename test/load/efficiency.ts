@@ -1,17 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { REPO } from '@spillway/testing/find-binary';
 import { startMesh } from '@spillway/testing/mesh';
 import { table } from '../sim/run/report.ts';
 import { aboutRun } from './about-run.ts';
+import { AS_DEPLOYED } from './as-deployed.ts';
 import { writeSection } from './document.ts';
 import { untilServed } from './flood/mesh-metrics.ts';
 import { capacityOf } from './flood/one-flood.ts';
 import { pinWorkers } from './flood/pin.ts';
+import { repositoryOf } from './repository.ts';
 
 const HELP = `How much of the model is left in the mesh: served rows/s beside plain ONNX Runtime, and batching on beside off.
 
@@ -51,35 +50,20 @@ function bare(rows: number): number {
   return Number(execFileSync('taskset', args, { encoding: 'utf8' }));
 }
 
-/** A repository with the models and nothing else, their batches limited to `maxRows`. */
-function repositoryOf(maxRows: number): string {
-  const dir = mkdtempSync(join(tmpdir(), 'spillway-efficiency-'));
-  for (const model of MODELS) {
-    cpSync(join(REPO, 'models', model), join(dir, model), { recursive: true });
-    const file = join(dir, model, 'model.yaml');
-    writeFileSync(file, readFileSync(file, 'utf8').replace(/max_batch_size: \d+/, `max_batch_size: ${maxRows}`));
-  }
-  return dir;
-}
-
 /** Requests/s of one row each that the mesh serves of each model with batches of at most `maxRows`. */
 async function mesh(maxRows: number): Promise<Record<Model, number>> {
-  const models = repositoryOf(maxRows);
-  try {
-    await using started = await startMesh({ env: { LOG_LEVEL: 'warn' }, models });
-    const workers = started.of('gpu-worker').map(({ name, pid }) => [name, pid]);
-    const others = [started.nats, started.redis, ...started.instances].map(({ pid }) => pid);
-    pinWorkers(Object.fromEntries(workers), [...others, process.pid]);
-    const served: [Model, number][] = [];
-    for (const model of MODELS) {
-      await untilServed(started, model);
-      const load = { model, deadlineMs: 20_000, inFlight: IN_FLIGHT, seconds: Number(values.seconds) };
-      served.push([model, await capacityOf(started, load)]);
-    }
-    return Object.fromEntries(served) as Record<Model, number>;
-  } finally {
-    rmSync(models, { recursive: true, force: true });
+  using models = repositoryOf(MODELS, (yaml) => yaml.replace(/max_batch_size: \d+/, `max_batch_size: ${maxRows}`));
+  await using started = await startMesh({ env: AS_DEPLOYED, models: models.dir });
+  const workers = started.of('gpu-worker').map(({ name, pid }) => [name, pid]);
+  const others = [started.nats, started.redis, ...started.instances].map(({ pid }) => pid);
+  pinWorkers(Object.fromEntries(workers), [...others, process.pid]);
+  const served: [Model, number][] = [];
+  for (const model of MODELS) {
+    await untilServed(started, model);
+    const load = { model, deadlineMs: 20_000, inFlight: IN_FLIGHT, seconds: Number(values.seconds) };
+    served.push([model, await capacityOf(started, load)]);
   }
+  return Object.fromEntries(served) as Record<Model, number>;
 }
 
 if (values.help) console.log(HELP);

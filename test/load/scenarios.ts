@@ -6,6 +6,7 @@ import { aboutRun } from './about-run.ts';
 import { AS_DEPLOYED } from './as-deployed.ts';
 import { writeSection } from './document.ts';
 import { untilServed } from './flood/mesh-metrics.ts';
+import { repositoryOf } from './repository.ts';
 import { o03 } from './scenarios/o03.ts';
 import { o04 } from './scenarios/o04.ts';
 import { o06 } from './scenarios/o06.ts';
@@ -75,7 +76,9 @@ const line = (name: string, figure: Figure): string[] => [
 ];
 
 async function measure(one: Case, traces: readonly string[]): Promise<Figure[]> {
-  await using mesh = await startMesh({ env: AS_DEPLOYED, ...one.mesh });
+  // Nothing else: what a worker that starts again would load takes the cores from the others.
+  using models = repositoryOf([MODEL]);
+  await using mesh = await startMesh({ env: AS_DEPLOYED, models: models.dir, ...one.mesh });
   await untilServed(mesh, MODEL);
   const say = (text: string): void => void process.stderr.write(`${text}\n`);
   return await one.run({ mesh, seed: Number(values.seed), traces, say });

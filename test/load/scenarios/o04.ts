@@ -17,7 +17,10 @@ import {
 } from './scenario.ts';
 
 const CAPACITY = 2 * WORKER_CAPACITY;
-const BEFORE = { label: 'before', seconds: 8 };
+const CALM_LOAD = 0.7;
+const CALM_SECONDS = 6;
+const BEFORE = { label: 'before', seconds: 6 };
+const FAULT_AT_SECOND = CALM_SECONDS + BEFORE.seconds;
 const FAULT_SECONDS = { calm: 5, flood: 2 };
 const AFTER_SECONDS = 12;
 
@@ -51,7 +54,7 @@ function faultIn({ mesh }: Context, { service, how, lastsMs }: Fault) {
   };
   return {
     onProgress: ({ atMs }: { atMs: number }) => {
-      if (atMs >= BEFORE.seconds * 1_000) done ??= begin();
+      if (atMs >= FAULT_AT_SECOND * 1_000) done ??= begin();
     },
     ended: () => done,
   };
@@ -65,6 +68,7 @@ const faulty = (times: number, fault: Fault): Case => ({
     const kinds = kindsOf(context.mesh, { times, capacity: CAPACITY });
     const duringMs = fault.lastsMs + 1_000;
     const profile = [
+      { label: 'calm', pieces: constantRate(CALM_LOAD * CAPACITY, CALM_SECONDS * 1_000) },
       { label: BEFORE.label, pieces: constantRate(times * CAPACITY, BEFORE.seconds * 1_000) },
       { label: 'fault', pieces: constantRate(times * CAPACITY, duringMs) },
       { label: 'after', pieces: constantRate(times * CAPACITY, AFTER_SECONDS * 1_000) },
@@ -79,7 +83,7 @@ const faulty = (times: number, fault: Fault): Case => ({
     await happens.ended();
     const vip = (label: string) => groupOf(phaseOf(run, label), 'vip');
     const figures: Figure[] = [
-      value('seconds with more than 1 % of vip lost', '', badVipSeconds(run, BEFORE.seconds), { atMost: 2 }),
+      value('seconds with more than 1 % of vip lost', '', badVipSeconds(run, FAULT_AT_SECOND), { atMost: 2 }),
       answered('vip answered before', vip('before')),
       answered('vip answered during', vip('fault')),
       answered('vip answered after', vip('after'), { atLeast: 99.9 }),

@@ -13,7 +13,7 @@ import {
 } from './scenario.ts';
 
 /** As long, beside a full batch of this model, as 80 and 400 ms are beside one of the simulator's. */
-const DEADLINES = [250, 1_250] as const;
+const DEADLINES = [420, 2_100] as const;
 
 export const o10: Scenario = {
   id: 'O10',
