@@ -16,6 +16,7 @@ export type WorkItem = {
   tensors: Uint8Array;
   tenant: string;
   job?: Job | null;
+  losses?: number;
 };
 export type WorkFrame = {
   gateway: string;

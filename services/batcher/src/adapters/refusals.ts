@@ -1,7 +1,7 @@
 import type { Bus } from '@spillway/bus/bus';
 import { HEADERS, NATS_HEADERS } from '@spillway/contracts/headers';
-import { type ReplyFrame, replyFrameCodec } from '@spillway/contracts/messages';
-import { dlqSubject, jobsSubject, resultSubject } from '@spillway/contracts/subjects';
+import { type ReplyFrame, replyFrameCodec, workFrameCodec } from '@spillway/contracts/messages';
+import { dlqSubject, jobsSubject, resultSubject, workSubject } from '@spillway/contracts/subjects';
 import { CATALOGUE } from '@spillway/errors/catalogue';
 import { isSpillwayError, SpillwayError } from '@spillway/errors/spillway-error';
 import type { Work } from '../core/work.ts';
@@ -15,6 +15,7 @@ const EXPIRED = SpillwayError.refusal(
     reason: 'expired',
   },
 );
+const LOST = SpillwayError.refusal('BACKEND_FAILED', 'the worker of this request was lost', { reason: 'worker_lost' });
 /** Of a request that the queue policy of its model does not let wait. */
 export const QUEUE_FULL = SpillwayError.refusal('OVERLOADED', "the model's queue holds max_queue_size requests", {
   reason: 'queue_bound',
@@ -48,6 +49,23 @@ export function refuseRequests(bus: Bus, work: readonly Work[], error: SpillwayE
       })),
     };
     bus.publish(replyTo, replyFrameCodec.encode(reply));
+  }
+}
+
+/**
+ * Gives requests whose worker was lost to another batcher: in new messages, for theirs were acknowledged when they left for the
+ * worker. Deadlines are counted from the first sending, as before. What the stream does not take is answered.
+ */
+export function reissueRequests(bus: Bus, work: readonly Work[]): void {
+  for (const [{ message }, mine] of Map.groupBy(work, ({ frame }) => frame)) {
+    const { model, trafficClass } = mine[0] as Work;
+    const sent = workFrameCodec.decode(message.payload);
+    const losses = new Map(mine.map(({ item, losses: so }) => [item.seq, so]));
+    const items = sent.items.filter(({ seq }) => losses.has(seq));
+    for (const item of items) item.losses = losses.get(item.seq) ?? 0;
+    bus
+      .publishToStream(workSubject(trafficClass, model), workFrameCodec.encode({ ...sent, items }))
+      .catch(() => refuseRequests(bus, mine, LOST));
   }
 }
 

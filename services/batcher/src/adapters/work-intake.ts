@@ -7,7 +7,7 @@ import { ackWaitMs, pullWindows, type WindowLimits } from '../core/pull-windows.
 import type { BatcherTelemetry } from '../telemetry.ts';
 import type { FrameReader, FrameSource } from './frame-reader.ts';
 import { ModelSources } from './model-sources.ts';
-import { QUEUE_FULL, refuseRequests } from './refusals.ts';
+import { QUEUE_FULL, refuseRequests, reissueRequests } from './refusals.ts';
 
 /** A worker that neither runs nor asks for a batch of a model for so long does not serve it here. */
 const NOT_SERVED_AFTER_MS = 200;
@@ -116,10 +116,11 @@ export class WorkIntake {
   }
 
   #close(model: string, open: Open): void {
-    const { dispatcher, telemetry } = this.#options;
+    const { bus, dispatcher, telemetry } = this.#options;
     this.#open.delete(model);
     void open.sources.stop(); // first: else what goes back would come straight here again
     telemetry.intake(model, 'closed', dispatcher.handBack(model, 'all'));
+    reissueRequests(bus, dispatcher.takeStranded(model));
   }
 
   #receive(source: FrameSource, message: PulledMessage): number {

@@ -245,6 +245,11 @@ export class Dispatcher {
     return frames.size;
   }
 
+  /** Takes out the requests whose frame is acknowledged already: they were sent to a worker that was lost, and need a new message. */
+  takeStranded(model: string): Work[] {
+    return this.#models.get(model)?.requests.remove(({ frame }) => !frame.held) ?? [];
+  }
+
   /** Takes out the jobs that `handBack` had to leave: they are on their last delivery and need a new message. */
   takeStrandedJobs(model: string): Work[] {
     const jobs = this.#models.get(model)?.jobs.remove(({ frame }) => frame.lastDelivery) ?? [];

@@ -70,7 +70,7 @@ export function unpackFrame(message: WorkFrame, arrival: Arrival): Work[] {
       trafficClass,
       agedMs,
       settled: false,
-      losses: 0,
+      losses: item.losses ?? 0,
       returns: 0,
       hangs: 0,
     };
