@@ -21,6 +21,7 @@ const HELP = `Scenario O1 on the real chain: 0.7 of capacity, then several times
   --seconds N        of the flood, at least (default 20); calm before it 30, after it 10
   --calm N           seconds of calm before it
   --deadline MS      of every request (default 1000)
+  --rows N           of every request (default 1)
   --protocol P       http (default), grpc or grpc-stream
   --retry N          clients try so often, at once, whatever the answer says (default 1)
   --without LIST     of the gateway's admission: guard, quota, fair_rate, predicted_finish, queue_bound, age, brownout
@@ -43,6 +44,7 @@ function readOptions() {
       seconds: { type: 'string', default: '20' },
       calm: { type: 'string', default: '30' },
       deadline: { type: 'string', default: '1000' },
+      rows: { type: 'string', default: '1' },
       protocol: { type: 'string', default: 'http' },
       retry: { type: 'string', default: '1' },
       without: { type: 'string', default: '' },
@@ -54,7 +56,7 @@ function readOptions() {
       help: { type: 'boolean', default: false },
     },
   });
-  const number = (name: 'capacity' | 'vip-calls' | 'seconds' | 'calm' | 'deadline' | 'retry'): number => {
+  const number = (name: 'capacity' | 'vip-calls' | 'seconds' | 'calm' | 'deadline' | 'rows' | 'retry'): number => {
     const value = Number(values[name]);
     if (value >= 0) return value;
     throw new Error(`--${name}: expected a number, got "${values[name]}"`);
@@ -80,6 +82,7 @@ function readOptions() {
     vipCalls: number('vip-calls'),
     seconds: { calm: number('calm'), flood: number('seconds'), after: 10 },
     deadlineMs: number('deadline'),
+    rowsEach: number('rows'),
     tries: number('retry'),
   };
 }
@@ -102,17 +105,30 @@ async function main(): Promise<void> {
     const others = [mesh.nats, mesh.redis, ...mesh.instances].map(({ pid }) => pid);
     pinWorkers(Object.fromEntries(workers), [...others, process.pid]);
   }
-  const { model, deadlineMs } = options;
+  const { model, deadlineMs, rowsEach } = options;
   await untilServed(mesh, model);
   const capacity =
-    options.capacity || (await capacityOf(mesh, { model, deadlineMs: 5_000, inFlight: 128, seconds: 8 }));
+    options.capacity ||
+    (await capacityOf(mesh, { model, deadlineMs: 5_000, inFlight: 128, seconds: 8, rows: rowsEach }));
   say(`capacity ${capacity.toFixed(1)} requests/s`);
   const lines: FloodFigures[] = [];
   const rows: FloodRun['rows'][] = [];
   for (const times of options.times) {
     const retry = options.tries > 1 ? ({ kind: 'naive', tries: options.tries } as const) : ({ kind: 'none' } as const);
     const { vipCalls, seconds, protocol } = options;
-    const flood = { model, capacity, times, deadlineMs, retry, protocol, vipCalls, seconds, seed: 1, onProgress: say };
+    const flood = {
+      model,
+      capacity,
+      times,
+      deadlineMs,
+      rows: rowsEach,
+      retry,
+      protocol,
+      vipCalls,
+      seconds,
+      seed: 1,
+      onProgress: say,
+    };
     const run = await oneFlood(mesh, flood);
     if (options.json !== '') writeFileSync(join(`${options.json}-${times}.json`), JSON.stringify(run.report));
     lines.push(figuresOf(run.report, capacity, times));
@@ -124,7 +140,7 @@ async function main(): Promise<void> {
       `${startedLate} of ${ran} rows began after their deadline, ${wasted} ended after it`,
   );
   const text = [
-    `${aboutRun()} Model ${model}, capacity ${capacity.toFixed(1)} requests/s${options.pin ? ' with its worker on a core of its own' : ''}, deadline ${deadlineMs} ms.`,
+    `${aboutRun()} Model ${model}, capacity ${capacity.toFixed(1)} requests/s${options.pin ? ' with its worker on a core of its own' : ''}, deadline ${deadlineMs} ms${rowsEach > 1 ? `, ${rowsEach} rows a request` : ''}.`,
     figuresTable(lines),
     options.times.map((times, n) => `${times} ×: ${late[n]}`).join('; '),
   ].join('\n\n');

@@ -14,6 +14,8 @@ export type MixOptions = {
   deadlineMs: number;
   retry?: Kind['retry'] | undefined;
   protocol?: Kind['protocol'] | undefined;
+  /** Of each request. */
+  rows?: number | undefined;
   /** Rungs that callers take. Default: wait, so that goodput is counted in answers of full quality. */
   accept?: string | undefined;
 };
@@ -33,6 +35,7 @@ export function floodMix(options: MixOptions): Kind[] {
     retry = { kind: 'none' },
     protocol = 'http',
     accept = 'wait',
+    rows = 1,
   } = options;
   const offered = capacity * times;
   const vip = Math.min(VIP_OF_OFFERED * offered, VIP_OF_CAPACITY * capacity);
@@ -48,7 +51,7 @@ export function floodMix(options: MixOptions): Kind[] {
     key: keys[trafficClass],
     tenant: 'test',
     deadlineMs: [{ value: deadlineMs, weight: 1 }],
-    rows: 1,
+    rows,
     accept,
     retry,
     cancel: undefined,

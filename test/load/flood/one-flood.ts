@@ -9,6 +9,7 @@ import { floodMix, type MixOptions, stepProfile, vipShare } from './mix.ts';
 export type FloodOptions = Pick<MixOptions, 'model' | 'capacity' | 'times' | 'deadlineMs'> & {
   retry?: MixOptions['retry'];
   protocol?: MixOptions['protocol'];
+  rows?: MixOptions['rows'];
   /** The flood lasts until so many calls of vip were offered, and at least `seconds`. */
   vipCalls: number;
   seconds: { calm: number; flood: number; after: number };
@@ -64,11 +65,12 @@ export async function runFlood(mesh: Mesh, load: Omit<LoadOptions, 'targets'>): 
 /** What the mesh serves of a model when there is always something to do, requests/s. */
 export async function capacityOf(
   mesh: Mesh,
-  { model, deadlineMs, inFlight, seconds }: { model: string; deadlineMs: number; inFlight: number; seconds: number },
+  load: { model: string; deadlineMs: number; inFlight: number; seconds: number; rows?: number },
 ): Promise<number> {
+  const { model, deadlineMs, inFlight, seconds, rows = 1 } = load;
   const [kind] = floodMix({ model, keys: mesh.keys, capacity: 1, times: 1, deadlineMs });
   if (kind === undefined) throw new Error('a mix has kinds');
-  const standard = { ...kind, name: 'standard', trafficClass: 'standard' as const, key: mesh.keys.standard };
+  const standard = { ...kind, name: 'standard', trafficClass: 'standard' as const, key: mesh.keys.standard, rows };
   const targets = { http: mesh.url };
   const measured = await measureCapacity({
     kind: standard,
