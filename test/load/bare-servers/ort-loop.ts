@@ -1,9 +1,9 @@
 import { join } from 'node:path';
+import { readModelYaml } from '@spillway/gpu-worker/adapters/model-yaml';
+import { hashedNgrams } from '@spillway/gpu-worker/core/hashed-ngrams';
 import { SAMPLE_TEXTS } from '@spillway/load/inputs';
 import { REPO } from '@spillway/testing/find-binary';
 import ort from 'onnxruntime-node';
-import { readModelYaml } from '../../../services/gpu-worker/src/adapters/model-yaml.ts';
-import { hashedNgrams } from '../../../services/gpu-worker/src/core/hashed-ngrams.ts';
 
 /** Rows per second of `intent` in plain ONNX Runtime, in a loop that does nothing else. Arguments: rows of a batch, seconds. */
 const [rows, seconds] = process.argv.slice(2).map(Number) as [number, number];

@@ -71,11 +71,7 @@ export class Dispatcher {
     return this.#models;
   }
 
-  /**
-   * Requests of one frame.
-   * @returns Those that the model's queue policy does not let wait: they are out.
-   * @throws Error for a model that `setModel` has not named: nothing is pulled for it.
-   */
+  /** Requests of one frame. @returns Those that the queue policy does not let wait. @throws Error for a model that nobody has set. */
   push(model: string, work: readonly Work[]): Work[] {
     const queues = this.#models.get(model);
     if (queues === undefined) throw new Error(`bug: requests for the unknown model ${model}`);
@@ -203,8 +199,8 @@ export class Dispatcher {
 
   /** Workers that have an instance which is silent for too long, or is being replaced. */
   suspects(model: string): string[] {
-    const suspicious = this.credits.slotsOf(model).filter(({ instances }) => instances.some(({ suspect }) => suspect));
-    return suspicious.map(({ worker }) => worker);
+    const slots = this.credits.slotsOf(model);
+    return slots.filter(({ instances }) => instances.some(({ suspect }) => suspect)).map(({ worker }) => worker);
   }
 
   /** No instance here can run what waits, and another batcher has some that can. */
@@ -231,22 +227,21 @@ export class Dispatcher {
   }
 
   /**
-   * Gives frames of this model back to JetStream, to be pulled where they can run. `untouched`: only those of which nothing was
-   * dispatched yet. What is on its last delivery, or has been acknowledged, stays.
-   * @returns how many frames went back.
+   * Gives frames back to JetStream, to be pulled where they can run. `untouched`: only those of which nothing was dispatched yet.
+   * What is on its last delivery, or has been acknowledged, stays. @returns how many frames went back.
    */
   handBack(model: string, which: 'all' | 'untouched'): number {
-    const queues = this.#models.get(model);
-    if (queues === undefined) return 0;
     const goesBack = ({ frame }: Work): boolean =>
       frame.held && !frame.lastDelivery && (which === 'all' || frame.waiting === frame.requests);
-    const frames = new Set(queues.remove(goesBack).map((work) => work.frame));
+    const gone = this.#models.get(model)?.remove(goesBack) ?? [];
+    const frames = new Set(gone.map(({ frame }) => frame));
     for (const frame of frames) this.frames.handBack(frame);
     return frames.size;
   }
 
-  /** Takes out the requests whose frame is acknowledged already: they were sent to a worker that was lost, and need a new message. */
+  /** When the last worker is lost: takes out the requests whose frame is acknowledged. They need a new message. */
   takeStranded(model: string): Work[] {
+    if (this.credits.slotsOf(model).length > 0) return [];
     return this.#models.get(model)?.requests.remove(({ frame }) => !frame.held) ?? [];
   }
 
@@ -258,9 +253,8 @@ export class Dispatcher {
   }
 
   /**
-   * The bus is away: whatever waits here synchronously has been failed by its gateway, or will be delivered again. (After a restart
-   * of the server an acknowledgement would even hit another message: a memory stream counts from the beginning.) Jobs stay, and so
-   * do requests that are acknowledged and wait for their second run.
+   * The bus is away: what waits here synchronously was failed by its gateway, or will be delivered again. (After a restart of the
+   * server an acknowledgement would hit another message.) Jobs stay, and requests that are acknowledged and wait to run again.
    */
   forgetRequests(): Work[] {
     const forgotten: Work[] = [];
