@@ -4,13 +4,14 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startMesh } from '@spillway/testing/mesh';
 import { table } from '../sim/run/report.ts';
+import { repositoryOf } from '../support/model-repository.ts';
 import { aboutRun } from './about-run.ts';
 import { AS_DEPLOYED } from './as-deployed.ts';
 import { writeSection } from './document.ts';
 import { untilServed } from './flood/mesh-metrics.ts';
 import { capacityOf } from './flood/one-flood.ts';
 import { pinWorkers } from './flood/pin.ts';
-import { repositoryOf } from './repository.ts';
+import { median } from './report.ts';
 
 const HELP = `How much of the model is left in the mesh: served rows/s beside plain ONNX Runtime, and batching on beside off.
 
@@ -41,8 +42,6 @@ type Model = (typeof MODELS)[number];
 /** 40 ms + 2 ms a row, `models/simulated/model.yaml`: what a loop without anything around would give. */
 const SIMULATED = { one: 1_000 / 42, full: (ROWS * 1_000) / (40 + 2 * ROWS) };
 
-const median = (numbers: readonly number[]): number =>
-  [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] as number;
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 /** Rows/s of plain ONNX Runtime on the last core. */
@@ -54,11 +53,11 @@ function bare(rows: number): number {
 
 /** Rows/s that the mesh serves of each model with batches of at most `maxRows`. */
 async function mesh(maxRows: number): Promise<Record<Model, number>> {
-  using models = repositoryOf(MODELS, (yaml) => yaml.replace(/max_batch_size: \d+/, `max_batch_size: ${maxRows}`));
+  await using models = await repositoryOf(MODELS, (yaml) =>
+    yaml.replace(/max_batch_size: \d+/, `max_batch_size: ${maxRows}`),
+  );
   await using started = await startMesh({ env: AS_DEPLOYED, models: models.dir });
-  const workers = started.of('gpu-worker').map(({ name, pid }) => [name, pid]);
-  const others = [started.nats, started.redis, ...started.instances].map(({ pid }) => pid);
-  pinWorkers(Object.fromEntries(workers), [...others, process.pid]);
+  pinWorkers(started);
   const served: [Model, number][] = [];
   for (const model of MODELS) {
     await untilServed(started, model);

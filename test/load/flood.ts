@@ -100,11 +100,7 @@ async function main(): Promise<void> {
       batcher: { BATCHER_OFF: options['batcher-without'] },
     },
   });
-  if (options.pin) {
-    const workers = mesh.of('gpu-worker').map(({ name, pid }) => [name, pid]);
-    const others = [mesh.nats, mesh.redis, ...mesh.instances].map(({ pid }) => pid);
-    pinWorkers(Object.fromEntries(workers), [...others, process.pid]);
-  }
+  if (options.pin) pinWorkers(mesh);
   const { model, deadlineMs, rowsEach } = options;
   await untilServed(mesh, model);
   const capacity =

@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util';
 import type { Kind } from '@spillway/load/kind';
 import { constantRate } from '@spillway/load/profile';
-import { type LoadReport, QUANTILES } from '@spillway/load/report';
+import type { LoadReport } from '@spillway/load/report';
+import { at, phaseOf } from '@spillway/load/report-parts';
 import { runLoad } from '@spillway/load/run-load';
 import { type Mesh, startMesh } from '@spillway/testing/mesh';
 import { table } from '../sim/run/report.ts';
@@ -10,7 +11,7 @@ import { AS_DEPLOYED } from './as-deployed.ts';
 import { cpuOf } from './cpu.ts';
 import { writeSection } from './document.ts';
 import { untilServed } from './flood/mesh-metrics.ts';
-import { floodMix } from './flood/mix.ts';
+import { standardKind } from './flood/mix.ts';
 import { capacityOf } from './flood/one-flood.ts';
 
 const HELP = `What a refusal costs the gateway beside an answer (ρ), and how much faster than a model it is (H).
@@ -39,6 +40,7 @@ const { values } = parseArgs({
 const FAST = 'mlp';
 const WARM_UP_MS = 4_000;
 const CONNECTIONS = 128;
+const PHASE = 'all';
 
 type Cost = { what: string; perSecond: number; us: number; p50: number | null; p99: number | null };
 
@@ -50,18 +52,18 @@ async function costOf(mesh: Mesh, what: string, kind: Kind): Promise<Cost & { re
   const run = (ms: number): Promise<LoadReport> =>
     runLoad({
       kinds: [kind],
-      plan: { profile: [{ label: 'all', pieces: constantRate(rate, ms) }], process: 'poisson' },
+      plan: { profile: [{ label: PHASE, pieces: constantRate(rate, ms) }], process: 'poisson' },
       targets: { http: mesh.url },
       maxConnections: 512,
     });
   await run(WARM_UP_MS); // refusals are new to a gateway that was never busy
   const before = cpuOf(pids);
   const report = await run(seconds * 1_000);
-  const seconds1 = (cpuOf(pids)['gateway'] ?? 0) - (before['gateway'] ?? 0);
-  const { all } = report.phases[0] as LoadReport['phases'][number];
-  const { quantiles } = all.refused > all.served ? all.refusalLatency : all.latency;
-  const [p50, p99] = [quantiles[QUANTILES.indexOf(0.5)] ?? null, quantiles[QUANTILES.indexOf(0.99)] ?? null];
-  return { what, perSecond: all.offered / seconds, us: (seconds1 * 1e6) / all.offered, p50, p99, report };
+  const cpuSeconds = (cpuOf(pids)['gateway'] ?? 0) - (before['gateway'] ?? 0);
+  const { all } = phaseOf(report, PHASE);
+  const waited = all.refused > all.served ? all.refusalLatency : all.latency;
+  const [p50, p99] = [at(waited, 0.5), at(waited, 0.99)];
+  return { what, perSecond: all.offered / seconds, us: (cpuSeconds * 1e6) / all.offered, p50, p99, report };
 }
 
 if (values.help) console.log(HELP);
@@ -74,14 +76,11 @@ async function main(): Promise<void> {
   });
   await untilServed(mesh, FAST);
   await untilServed(mesh, values.model);
-  const kindOf = (model: string): Kind => {
-    const [, standard] = floodMix({ model, keys: mesh.keys, capacity: 1, times: 1, deadlineMs: 1_000 });
-    return { ...(standard as Kind), weight: 1 };
-  };
+  const kindOf = (model: string): Kind => standardKind({ model, keys: mesh.keys, deadlineMs: 1_000 });
   const answered = await costOf(mesh, 'answered', kindOf(FAST));
   const atDoor = await costOf(mesh, 'refused at the door (quota)', { ...kindOf(FAST), key: mesh.keys['spent'] });
   const flooded = await costOf(mesh, 'refused by admission (fair rate)', kindOf(values.model));
-  const { served, offered } = (flooded.report.phases[0] as LoadReport['phases'][number]).all;
+  const { served, offered } = phaseOf(flooded.report, PHASE).all;
   const share = served / offered;
   const decided: Cost = { ...flooded, us: (flooded.us - share * answered.us) / (1 - share) };
   const gateway = await capacityOf(mesh, { model: FAST, deadlineMs: 5_000, inFlight: CONNECTIONS, seconds: 8 });

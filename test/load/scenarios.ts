@@ -2,11 +2,11 @@ import { parseArgs } from 'node:util';
 import { startMesh } from '@spillway/testing/mesh';
 import { type Figure, within } from '../sim/measure/figures.ts';
 import { bound, shown, table } from '../sim/run/report.ts';
+import { repositoryOf } from '../support/model-repository.ts';
 import { aboutRun } from './about-run.ts';
 import { AS_DEPLOYED } from './as-deployed.ts';
 import { writeSection } from './document.ts';
 import { untilServed } from './flood/mesh-metrics.ts';
-import { repositoryOf } from './repository.ts';
 import { o03 } from './scenarios/o03.ts';
 import { o04 } from './scenarios/o04.ts';
 import { o06 } from './scenarios/o06.ts';
@@ -77,7 +77,7 @@ const line = (name: string, figure: Figure): string[] => [
 
 async function measure(one: Case, traces: readonly string[]): Promise<Figure[]> {
   // Nothing else: what a worker that starts again would load takes the cores from the others.
-  using models = repositoryOf([MODEL]);
+  await using models = await repositoryOf([MODEL]);
   await using mesh = await startMesh({ env: AS_DEPLOYED, models: models.dir, ...one.mesh });
   await untilServed(mesh, MODEL);
   const say = (text: string): void => void process.stderr.write(`${text}\n`);

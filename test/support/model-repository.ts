@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { REPO } from '@spillway/testing/find-binary';
@@ -9,20 +9,40 @@ export type TestModel = {
   yaml: string;
 };
 
-/** A model repository of a test's own, in a temporary folder. */
-export async function makeModelRepository(
-  models: Record<string, TestModel>,
-): Promise<AsyncDisposable & { dir: string }> {
+type ModelRepository = AsyncDisposable & { readonly dir: string };
+
+async function emptyRepository(): Promise<ModelRepository> {
   const dir = await mkdtemp(join(tmpdir(), 'spillway-models-'));
+  return { dir, [Symbol.asyncDispose]: () => rm(dir, { recursive: true, force: true }) };
+}
+
+/** Some of the project's models and nothing else. @param edit What becomes of each `model.yaml`. */
+export async function repositoryOf(
+  models: readonly string[],
+  edit = (yaml: string): string => yaml,
+): Promise<ModelRepository> {
+  const repository = await emptyRepository();
+  for (const model of models) {
+    const folder = join(repository.dir, model);
+    await cp(join(REPO, 'models', model), folder, { recursive: true });
+    const file = join(folder, 'model.yaml');
+    await writeFile(file, edit(await readFile(file, 'utf8')));
+  }
+  return repository;
+}
+
+/** A model repository of a test's own, in a temporary folder. */
+export async function makeModelRepository(models: Record<string, TestModel>): Promise<ModelRepository> {
+  const repository = await emptyRepository();
   for (const [name, { onnx, yaml }] of Object.entries(models)) {
-    const version = join(dir, name, '1');
+    const version = join(repository.dir, name, '1');
     await mkdir(version, { recursive: true });
-    await writeFile(join(dir, name, 'model.yaml'), yaml);
+    await writeFile(join(repository.dir, name, 'model.yaml'), yaml);
     const file = join(version, 'model.onnx');
     if ('from' in onnx) await cp(join(REPO, 'models', onnx.from, '1', 'model.onnx'), file);
     else await writeFile(file, onnx.bytes);
   }
-  return { dir, [Symbol.asyncDispose]: () => rm(dir, { recursive: true, force: true }) };
+  return repository;
 }
 
 /** `mlp` under another batch size: what a test needs to see several batches. */

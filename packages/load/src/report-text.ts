@@ -1,8 +1,5 @@
-import { type GroupReport, type LoadReport, type PhaseReport, QUANTILES } from './report.ts';
-
-/** Latency at a quantile of a report, null without samples. */
-export const at = (latency: GroupReport['latency'], quantile: (typeof QUANTILES)[number]): number | null =>
-  latency.quantiles[QUANTILES.indexOf(quantile)] ?? null;
+import type { GroupReport, LoadReport, PhaseReport } from './report.ts';
+import { at } from './report-parts.ts';
 
 export const ms = (value: number | null): string => {
   if (value === null) return '–';

@@ -59,13 +59,21 @@ export function floodMix(options: MixOptions): Kind[] {
   }));
 }
 
+/** Ordinary requests of one kind alone. */
+export function standardKind(options: Omit<MixOptions, 'capacity' | 'times'>): Kind {
+  const kind = floodMix({ ...options, capacity: 1, times: 1 }).find(({ name }) => name === 'standard');
+  if (kind === undefined) throw new Error('bug: a mix has this class');
+  return kind;
+}
+
 /** Share of the highest class in what is offered. */
 export const vipShare = (times: number): number => Math.min(VIP_OF_OFFERED, VIP_OF_CAPACITY / times);
 
 export const CALM = 'calm';
 export const FLOOD = 'flood';
 export const AFTER = 'after';
-const CALM_LOAD = 0.7;
+/** Of capacity. */
+export const CALM_LOAD = 0.7;
 
 /** 0.7 of capacity, then the flood, then 0.7 again. */
 export const stepProfile = (

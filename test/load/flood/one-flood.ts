@@ -4,7 +4,7 @@ import type { LoadReport } from '@spillway/load/report';
 import { type LoadOptions, runLoad } from '@spillway/load/run-load';
 import type { Mesh } from '@spillway/testing/mesh';
 import { counterSum } from './mesh-metrics.ts';
-import { floodMix, type MixOptions, stepProfile, vipShare } from './mix.ts';
+import { floodMix, type MixOptions, standardKind, stepProfile, vipShare } from './mix.ts';
 
 export type FloodOptions = Pick<MixOptions, 'model' | 'capacity' | 'times' | 'deadlineMs'> & {
   retry?: MixOptions['retry'];
@@ -67,14 +67,10 @@ export async function capacityOf(
   mesh: Mesh,
   load: { model: string; deadlineMs: number; inFlight: number; seconds: number; rows?: number },
 ): Promise<number> {
-  const { model, deadlineMs, inFlight, seconds, rows = 1 } = load;
-  const [kind] = floodMix({ model, keys: mesh.keys, capacity: 1, times: 1, deadlineMs });
-  if (kind === undefined) throw new Error('a mix has kinds');
-  const standard = { ...kind, name: 'standard', trafficClass: 'standard' as const, key: mesh.keys.standard, rows };
-  const targets = { http: mesh.url };
+  const { model, deadlineMs, inFlight, seconds, rows } = load;
   const measured = await measureCapacity({
-    kind: standard,
-    targets,
+    kind: standardKind({ model, keys: mesh.keys, deadlineMs, rows }),
+    targets: { http: mesh.url },
     inFlight,
     warmUpMs: 2_000,
     measureMs: seconds * 1_000,

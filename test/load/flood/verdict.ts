@@ -1,4 +1,5 @@
-import { type GroupReport, type LoadReport, type PhaseReport, QUANTILES } from '@spillway/load/report';
+import type { GroupReport, LoadReport } from '@spillway/load/report';
+import { answersPerSecond, at, groupOf, phaseOf } from '@spillway/load/report-parts';
 import { AFTER, CALM, FLOOD } from './mix.ts';
 
 /** What one flood showed; shares from 0 to 1, times in ms. */
@@ -14,59 +15,54 @@ export type FloodFigures = {
   refusalP99: number;
   refusedBy: Record<string, number>;
   failedBy: Record<string, number>;
+  /** null: not within the run; NaN: nothing follows the flood. */
   recoveryMs: number | null;
   void: string[];
 };
 
-const P50 = QUANTILES.indexOf(0.5);
-const P99 = QUANTILES.indexOf(0.99);
+const quantile = ({ latency }: GroupReport, of: Parameters<typeof at>[1]): number => at(latency, of) ?? Number.NaN;
 
-const phaseOf = (report: LoadReport, label: string): PhaseReport => {
-  const phase = report.phases.find((one) => one.label === label);
-  if (phase === undefined) throw new Error(`the report has no phase ${label}`);
-  return phase;
-};
-const groupOf = (phase: PhaseReport, name: string): GroupReport => {
-  const group = phase.groups[name];
-  if (group === undefined) throw new Error(`the report has no group ${name}`);
-  return group;
-};
-const quantile = (group: GroupReport, at: number): number => group.latency.quantiles[at] ?? Number.NaN;
-
-/** @param times Multiple of `capacity` that was offered. */
+/** @param times Multiple of `capacity` that was offered. Without a calm phase `calmP99` and `ratio` are NaN. */
 export function figuresOf(report: LoadReport, capacity: number, times: number): FloodFigures {
-  const [calm, flood] = [phaseOf(report, CALM), phaseOf(report, FLOOD)];
-  const seconds = (flood.toMs - flood.fromMs) / 1_000;
+  const flood = phaseOf(report, FLOOD);
+  const calm = report.phases.find(({ label }) => label === CALM);
   const { all } = flood;
   const vip = groupOf(flood, 'vip');
-  const calmP99 = quantile(groupOf(calm, 'vip'), P99);
+  const calmP99 = calm === undefined ? Number.NaN : quantile(groupOf(calm, 'vip'), 0.99);
   const share = (name: string): number => groupOf(flood, name).served / Math.max(1, groupOf(flood, name).offered);
   const unserved = all.offered - all.served;
+  const recovery = report.recovery.find(({ after, toPhase }) => after === FLOOD && toPhase === AFTER);
   return {
     times,
     capacity,
-    goodput: (all.good + all.degraded) / seconds / capacity,
+    goodput: answersPerSecond(flood) / capacity,
     degraded: all.degraded / Math.max(1, all.good + all.degraded),
     vip: {
       calls: vip.offered,
       success: vip.served / Math.max(1, vip.offered),
-      p50: quantile(vip, P50),
-      p99: quantile(vip, P99),
+      p50: quantile(vip, 0.5),
+      p99: quantile(vip, 0.99),
       calmP99,
-      ratio: quantile(vip, P99) / calmP99,
+      ratio: quantile(vip, 0.99) / calmP99,
     },
     served: { vip: share('vip'), standard: share('standard'), bulk: share('bulk') },
     promptRefusals: unserved === 0 ? 1 : all.promptRefusals / unserved,
-    refusalP99: all.refusalLatency.quantiles[P99] ?? Number.NaN,
+    refusalP99: at(all.refusalLatency, 0.99) ?? Number.NaN,
     refusedBy: all.refusedBy,
     failedBy: all.failedBy,
-    recoveryMs: report.recovery.find(({ after, toPhase }) => after === FLOOD && toPhase === AFTER)?.ms ?? null,
+    recoveryMs: recovery === undefined ? Number.NaN : recovery.ms,
     void: report.void,
   };
 }
 
-const percent = (value: number, digits = 1): string => `${(value * 100).toFixed(digits)} %`;
-const ms = (value: number | null): string => (value === null || Number.isNaN(value) ? '–' : `${value.toFixed(1)}`);
+export const percent = (value: number, digits = 1): string => `${(value * 100).toFixed(digits)} %`;
+export const ms = (value: number): string => (Number.isNaN(value) ? '–' : value.toFixed(1));
+
+/** That the run is void, where it is. */
+export function recoveryText({ recoveryMs, void: why }: FloodFigures): string {
+  if (why.length > 0) return `void: ${why.join('; ')}`;
+  return recoveryMs === null ? 'not within the run' : ms(recoveryMs);
+}
 
 const HEAD = [
   '×',
@@ -98,7 +94,7 @@ export function figuresTable(lines: readonly FloodFigures[], titles: readonly st
       percent(f.served.bulk),
       percent(f.promptRefusals, 2),
       ms(f.refusalP99),
-      f.void.length > 0 ? `void: ${f.void.join('; ')}` : ms(f.recoveryMs),
+      recoveryText(f),
     ];
     return first ? [titles[n] ?? '', ...cells] : cells;
   });

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { measureCapacity } from '@spillway/load/capacity';
 import type { TensorSpec } from '@spillway/load/inputs';
 import { progressLine } from '@spillway/load/progress';
-import { type LoadReport, QUANTILES } from '@spillway/load/report';
+import type { LoadReport } from '@spillway/load/report';
 import { runLoad } from '@spillway/load/run-load';
 import type { LoadPlan } from '@spillway/load/schedule';
 import { parseTrace } from '@spillway/load/trace-csv';
@@ -17,7 +17,8 @@ import { aboutRun } from '../about-run.ts';
 import { AS_DEPLOYED } from '../as-deployed.ts';
 import { writeSection } from '../document.ts';
 import { untilServed } from '../flood/mesh-metrics.ts';
-import { CALM, FLOOD, floodMix, stepProfile } from '../flood/mix.ts';
+import { FLOOD, floodMix, standardKind, stepProfile } from '../flood/mix.ts';
+import { type FloodFigures, figuresOf, ms, percent, recoveryText } from '../flood/verdict.ts';
 import { type ModelName, PEERS, type PeerName, peerName } from './catalogue.ts';
 import { DEFAULT_DIR } from './install.ts';
 import { startPeer } from './start-peer.ts';
@@ -79,15 +80,10 @@ async function start(name: string, model: ModelName): Promise<System> {
   return { url: origin, plain: true, keys: KEYS, [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose]() };
 }
 
-const mixOf = ({ keys }: System, model: ModelName, capacity: number, times: number, deadlineMs: number) =>
-  floodMix({ model, keys, capacity, times, deadlineMs, accept: 'wait', rows: ROWS[model] });
-
 /** Requests/s with 128 under way. */
 async function throughput(system: System, model: ModelName): Promise<number> {
-  const [, standard] = mixOf(system, model, 1, 1, 10_000);
-  if (standard === undefined) throw new Error('a mix has kinds');
   const { perSecond } = await measureCapacity({
-    kind: standard,
+    kind: standardKind({ model, keys: system.keys, deadlineMs: 10_000, rows: ROWS[model] }),
     targets: { http: system.url },
     inputs: { tensors: TENSORS },
     inFlight: IN_FLIGHT,
@@ -99,8 +95,10 @@ async function throughput(system: System, model: ModelName): Promise<number> {
 }
 
 function under(system: System, plan: LoadPlan, capacity: number, times: number): Promise<LoadReport> {
+  const model = 'intent';
+  const { keys } = system;
   return runLoad({
-    kinds: mixOf(system, 'intent', capacity, times, Number(values.deadline)),
+    kinds: floodMix({ model, keys, capacity, times, deadlineMs: Number(values.deadline), rows: ROWS[model] }),
     plan,
     targets: { http: system.url },
     inputs: { tensors: TENSORS },
@@ -136,39 +134,17 @@ function loads(): Loaded[] {
   });
 }
 
-const percent = (part: number, of: number): string => (of === 0 ? '–' : `${((100 * part) / of).toFixed(1)} %`);
-const ms = (value: number | null | undefined): string =>
-  value === null || value === undefined ? '–' : value.toFixed(0);
-
-function floodLine(name: string, load: string, report: LoadReport, capacity: number): string[] {
-  const flood = report.phases.find(({ label }) => label === FLOOD);
-  if (flood === undefined) throw new Error('the report has no flood');
-  const { all, groups, fromMs, toMs } = flood;
-  const perSecond = (1_000 * (all.good + all.degraded)) / (toMs - fromMs);
-  const of = (group: 'vip' | 'standard' | 'bulk'): string =>
-    percent(groups[group]?.served ?? 0, groups[group]?.offered ?? 0);
-  const unserved = all.offered - all.served;
-  const recovery = report.recovery.find(({ after }) => after === FLOOD);
-  const calm = report.phases.find(({ label }) => label === CALM)?.groups['vip']?.latency.quantiles[
-    QUANTILES.indexOf(0.99)
-  ];
+function floodLine(name: string, load: string, figures: FloodFigures): string[] {
+  const { capacity, goodput, served, vip, promptRefusals } = figures;
   return [
     name,
     load,
-    perSecond.toFixed(0),
-    `${((100 * perSecond) / capacity).toFixed(0)} %`,
-    of('vip'),
-    of('standard'),
-    of('bulk'),
-    `${ms(calm)} / ${ms(groups['vip']?.latency.quantiles[QUANTILES.indexOf(0.99)])}`,
-    percent(all.promptRefusals, unserved),
-    report.void.length > 0
-      ? `void: ${report.void.join('; ')}`
-      : recovery === undefined
-        ? '–'
-        : recovery.ms === null
-          ? 'not within 10 s'
-          : ms(recovery.ms),
+    (goodput * capacity).toFixed(0),
+    percent(goodput, 0),
+    ...[served.vip, served.standard, served.bulk].map((share) => percent(share)),
+    `${ms(vip.calmP99)} / ${ms(vip.p99)}`,
+    percent(promptRefusals),
+    recoveryText(figures),
   ];
 }
 
@@ -192,7 +168,7 @@ async function main(): Promise<void> {
       const report = await under(system, load.planOf(capacity), capacity, load.times);
       if (values.json !== '')
         writeFileSync(`${values.json}-${name}-${load.name.replace(/\W+/g, '-')}.json`, JSON.stringify(report));
-      flooded.push(floodLine(name, load.name, report, capacity));
+      flooded.push(floodLine(name, load.name, figuresOf(report, capacity, load.times)));
     }
     say(table(['', 'mlp', 'intent'], served));
     say(table(FLOOD_HEAD, flooded));

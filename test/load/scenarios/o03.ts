@@ -1,17 +1,7 @@
+import { groupOf, phaseOf } from '@spillway/load/report-parts';
 import { value } from '../../sim/measure/figures.ts';
 import { CALM, FLOOD, stepProfile } from '../flood/mix.ts';
-import {
-  always,
-  answered,
-  goodputOf,
-  groupOf,
-  kindsOf,
-  load,
-  p99,
-  phaseOf,
-  type Scenario,
-  WORKER_CAPACITY,
-} from './scenario.ts';
+import { always, answered, goodputOf, kindsOf, load, p99, type Scenario, WORKER_CAPACITY } from './scenario.ts';
 
 const SECONDS = { calm: 15, flood: 25, after: 8 };
 
@@ -24,7 +14,7 @@ export const o03: Scenario = {
       const kinds = kindsOf(context.mesh, { times, retry: { kind: 'naive', tries: 4 } });
       const profile = stepProfile({ capacity: WORKER_CAPACITY, times }, SECONDS);
       const run = await load(context, { title: `O3 ${times}×`, kinds, profile });
-      const [calm, flood] = [phaseOf(run, CALM), phaseOf(run, FLOOD)];
+      const [calm, flood] = [phaseOf(run.report, CALM), phaseOf(run.report, FLOOD)];
       const vip = groupOf(flood, 'vip');
       const served = run.report.phases.reduce((sum, { all }) => sum + all.served, 0);
       return [

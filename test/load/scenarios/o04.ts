@@ -1,23 +1,22 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { constantRate } from '@spillway/load/profile';
+import { groupOf, phaseOf } from '@spillway/load/report-parts';
 import type { Service } from '@spillway/testing/mesh';
 import { type Figure, value } from '../../sim/measure/figures.ts';
+import { CALM_LOAD } from '../flood/mix.ts';
 import type { FloodRun } from '../flood/one-flood.ts';
 import {
   answered,
   type Case,
   type Context,
   goodputOf,
-  groupOf,
   kindsOf,
   load,
-  phaseOf,
   type Scenario,
   WORKER_CAPACITY,
 } from './scenario.ts';
 
 const CAPACITY = 2 * WORKER_CAPACITY;
-const CALM_LOAD = 0.7;
 const CALM_SECONDS = 6;
 const BEFORE = { label: 'before', seconds: 6 };
 const FAULT_AT_SECOND = CALM_SECONDS + BEFORE.seconds;
@@ -81,14 +80,14 @@ const faulty = (times: number, fault: Fault): Case => ({
       onProgress: happens.onProgress,
     });
     await happens.ended();
-    const vip = (label: string) => groupOf(phaseOf(run, label), 'vip');
+    const vip = (label: string) => groupOf(phaseOf(run.report, label), 'vip');
     const figures: Figure[] = [
       value('seconds with more than 1 % of vip lost', '', badVipSeconds(run, FAULT_AT_SECOND), { atMost: 2 }),
       answered('vip answered before', vip('before')),
       answered('vip answered during', vip('fault')),
       answered('vip answered after', vip('after'), { atLeast: 99.9 }),
     ];
-    if (times > 1) figures.push(value('goodput after', '%', goodputOf(phaseOf(run, 'after'), CAPACITY)));
+    if (times > 1) figures.push(value('goodput after', '%', goodputOf(phaseOf(run.report, 'after'), CAPACITY)));
     return figures;
   },
 });

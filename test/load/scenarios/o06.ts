@@ -1,8 +1,10 @@
 import { progressLine } from '@spillway/load/progress';
+import type { GroupReport } from '@spillway/load/report';
+import { groupOf, phaseOf } from '@spillway/load/report-parts';
 import { runLoad } from '@spillway/load/run-load';
 import { share, value } from '../../sim/measure/figures.ts';
 import { CALM, FLOOD, stepProfile } from '../flood/mix.ts';
-import { failuresOf, groupOf, kindsOf, p99, phaseOf, type Scenario, WORKER_CAPACITY } from './scenario.ts';
+import { failuresOf, goodputOf, kindsOf, p99, type Scenario, WORKER_CAPACITY } from './scenario.ts';
 
 const SPLIT = [0.7, 0.2, 0.1];
 const SECONDS = { calm: 15, flood: 25, after: 8 };
@@ -29,26 +31,26 @@ export const o06: Scenario = {
             });
           }),
         );
-        const floods = runs.map((report) => phaseOf({ report }, FLOOD));
-        const calm = Math.max(...runs.map((report) => p99(groupOf(phaseOf({ report }, CALM), 'vip'))));
+        const floods = runs.map((report) => phaseOf(report, FLOOD));
+        const calm = Math.max(...runs.map((report) => p99(groupOf(phaseOf(report, CALM), 'vip'))));
         const vips = floods.map((flood) => groupOf(flood, 'vip'));
-        const sum = (of: (n: number) => number): number => floods.reduce((total, _, n) => total + of(n), 0);
-        const all = (n: number) => (floods[n] as (typeof floods)[number]).all;
-        const vip = (n: number) => vips[n] as (typeof vips)[number];
-        const good = sum((n) => all(n).good + all(n).degraded) / SECONDS.flood;
+        const goodput = floods.reduce((total, flood) => total + goodputOf(flood), 0);
+        const sum = (groups: readonly GroupReport[], of: (group: GroupReport) => number): number =>
+          groups.reduce((total, group) => total + of(group), 0);
+        const alls = floods.map(({ all }) => all);
         return [
-          value('goodput', '%', (100 * good) / WORKER_CAPACITY, { atLeast: 95 }),
+          value('goodput', '%', goodput, { atLeast: 95 }),
           share(
             'vip answered',
-            sum((n) => vip(n).served),
-            sum((n) => vip(n).offered),
+            sum(vips, ({ served }) => served),
+            sum(vips, ({ offered }) => offered),
             { atLeast: 99.99 },
           ),
           value('vip p99 of the worst gateway over load 0.7', '×', Math.max(...vips.map(p99)) / calm, { atMost: 2 }),
           share(
             'failures refused within 10 ms',
-            sum((n) => all(n).promptRefusals),
-            sum((n) => failuresOf(all(n))),
+            sum(alls, ({ promptRefusals }) => promptRefusals),
+            sum(alls, failuresOf),
             { atLeast: 99 },
           ),
         ];

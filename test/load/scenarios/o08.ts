@@ -1,7 +1,10 @@
 import type { Kind } from '@spillway/load/kind';
 import { constantRate } from '@spillway/load/profile';
+import { groupOf, phaseOf } from '@spillway/load/report-parts';
 import { value } from '../../sim/measure/figures.ts';
-import { always, answered, groupOf, kindsOf, load, p99, phaseOf, type Scenario, WORKER_CAPACITY } from './scenario.ts';
+import { standardKind } from '../flood/mix.ts';
+import { median } from '../report.ts';
+import { always, answered, load, MODEL, p99, type Scenario, WORKER_CAPACITY } from './scenario.ts';
 
 const QUOTA = 0.05 * WORKER_CAPACITY;
 const OTHERS = 0.6 * WORKER_CAPACITY;
@@ -10,9 +13,6 @@ const SECONDS = 15;
 const PAIRS = 5;
 const OFFENDER = 'offender';
 const TEN = Array.from({ length: 10 }, (_, n) => `tenant${n}`);
-
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
 
 export const o08: Scenario = {
   id: 'O8',
@@ -28,9 +28,9 @@ export const o08: Scenario = {
       },
       run: async (context) => {
         const { mesh, say } = context;
-        const [standard] = kindsOf(mesh, { times: 1 }).filter(({ name }) => name === 'standard');
+        const standard = standardKind({ model: MODEL, keys: mesh.keys, deadlineMs: 1_000 });
         const kind = (tenant: string, weight: number): Kind => ({
-          ...(standard as Kind),
+          ...standard,
           name: tenant === OFFENDER ? OFFENDER : 'others',
           tenant,
           key: mesh.keys[tenant],
@@ -46,7 +46,7 @@ export const o08: Scenario = {
             { label: 'during', pieces: constantRate(OTHERS + WILD, SECONDS * 1_000) },
           ];
           const run = await load({ ...context, seed: context.seed + pair }, { title: 'O8', kinds, profile });
-          const [before, during] = ['before', 'during'].map((label) => groupOf(phaseOf(run, label), 'others'));
+          const [before, during] = ['before', 'during'].map((label) => groupOf(phaseOf(run.report, label), 'others'));
           if (before === undefined || during === undefined) throw new Error('bug: both phases were asked for');
           ratios.push(p99(during) / p99(before));
           say(`pair ${pair + 1}: p99 ${p99(before).toFixed(1)} → ${p99(during).toFixed(1)} ms`);

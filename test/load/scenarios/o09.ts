@@ -1,6 +1,7 @@
 import { constantRate } from '@spillway/load/profile';
+import { groupOf, phaseOf } from '@spillway/load/report-parts';
 import { value } from '../../sim/measure/figures.ts';
-import { answered, goodputOf, groupOf, kindsOf, load, phaseOf, type Scenario, WORKER_CAPACITY } from './scenario.ts';
+import { answered, goodputOf, kindsOf, load, type Scenario, WORKER_CAPACITY } from './scenario.ts';
 
 const VIP = 0.75;
 const SECONDS = 15;
@@ -20,7 +21,7 @@ export const o09: Scenario = {
         { label: FLOOD, pieces: constantRate(times * WORKER_CAPACITY, SECONDS * 1_000) },
       ];
       const run = await load(context, { title: `O9 ${times}×`, kinds, profile });
-      const flood = phaseOf(run, FLOOD);
+      const flood = phaseOf(run.report, FLOOD);
       const bulk = groupOf(flood, 'bulk');
       return [
         value('bulk goodput', '%', (100 * (bulk.good + bulk.degraded)) / SECONDS / WORKER_CAPACITY, { atLeast: 2 }),

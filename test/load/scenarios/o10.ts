@@ -1,16 +1,7 @@
+import { groupOf, phaseOf } from '@spillway/load/report-parts';
 import { value } from '../../sim/measure/figures.ts';
 import { FLOOD, stepProfile } from '../flood/mix.ts';
-import {
-  always,
-  answered,
-  goodputOf,
-  groupOf,
-  kindsOf,
-  load,
-  phaseOf,
-  type Scenario,
-  WORKER_CAPACITY,
-} from './scenario.ts';
+import { always, answered, goodputOf, kindsOf, load, type Scenario, WORKER_CAPACITY } from './scenario.ts';
 
 /** As long, beside a full batch of this model, as 80 and 400 ms are beside one of the simulator's. */
 const DEADLINES = [420, 2_100] as const;
@@ -35,7 +26,7 @@ export const o10: Scenario = {
         );
         const profile = stepProfile({ capacity: WORKER_CAPACITY, times }, { calm: 8, flood: 25, after: 5 });
         const run = await load(context, { title: 'O10', kinds, profile });
-        const flood = phaseOf(run, FLOOD);
+        const flood = phaseOf(run.report, FLOOD);
         const [short, long] = DEADLINES.map((ms) => groupOf(flood, `standard ${ms}`));
         if (short === undefined || long === undefined) throw new Error('bug: both deadlines were asked for');
         const ratio = long.served / long.offered / (short.served / short.offered);

@@ -1,7 +1,8 @@
 import { constantRate } from '@spillway/load/profile';
 import type { LoadReport } from '@spillway/load/report';
+import { groupOf, phaseOf } from '@spillway/load/report-parts';
 import { share, value } from '../../sim/measure/figures.ts';
-import { answered, goodputOf, groupOf, kindsOf, load, phaseOf, type Scenario, WORKER_CAPACITY } from './scenario.ts';
+import { answered, goodputOf, kindsOf, load, type Scenario, WORKER_CAPACITY } from './scenario.ts';
 
 const GAUGE = 'spillway_brownout_level';
 const CALM_S = 10;
@@ -44,8 +45,8 @@ export const o14: Scenario = {
         const [gateway] = mesh.of('gateway');
         const metrics = { urls: [`http://${gateway?.health}/metrics`], gauges: [GAUGE] };
         const run = await load(context, { title: 'O14', kinds, profile, metrics });
-        const flood = phaseOf(run, 'flood');
-        const later = phaseOf(run, 'later').all;
+        const flood = phaseOf(run.report, 'flood');
+        const later = phaseOf(run.report, 'later').all;
         const fromMs = flood.fromMs + CLIMB_S * 1_000;
         const { changes, highest } = levelsOf(run.report, fromMs, flood.toMs);
         return [

@@ -1,7 +1,8 @@
 import type { Kind } from '@spillway/load/kind';
 import { constantRate } from '@spillway/load/profile';
-import { QUANTILES } from '@spillway/load/report';
+import { at, groupOf, phaseOf } from '@spillway/load/report-parts';
 import { share, value } from '../../sim/measure/figures.ts';
+import { CALM_LOAD } from '../flood/mix.ts';
 import { kindsOf, load, type Scenario, WORKER_CAPACITY } from './scenario.ts';
 
 const FLOOD_S = 10;
@@ -23,19 +24,19 @@ export const o15: Scenario = {
             ];
       const kinds = kindsOf(context.mesh, { times }).flatMap(obeys);
       const profile = [
-        { label: 'calm', pieces: constantRate(0.7 * WORKER_CAPACITY, 5_000) },
+        { label: 'calm', pieces: constantRate(CALM_LOAD * WORKER_CAPACITY, 5_000) },
         { label: 'flood', pieces: constantRate(times * WORKER_CAPACITY, FLOOD_S * 1_000) },
-        { label: 'after', pieces: constantRate(0.7 * WORKER_CAPACITY, AFTER_S * 1_000) },
+        { label: 'after', pieces: constantRate(CALM_LOAD * WORKER_CAPACITY, AFTER_S * 1_000) },
       ];
       const run = await load(context, { title: `O15 ${times}×`, kinds, profile });
       const phases = run.report.phases.filter(({ fromMs }) => fromMs >= (5 + FLOOD_S) * 1_000);
       const sum = (of: 'retried' | 'served'): number =>
         phases.reduce((total, { groups }) => total + (groups['obeys']?.hints[of] ?? 0), 0);
-      const told = run.report.phases.find(({ label }) => label === 'flood')?.groups['obeys']?.hints.hint;
+      const told = groupOf(phaseOf(run.report, 'flood'), 'obeys').hints.hint;
       return [
         share('succeed at the time they were told', sum('served'), sum('retried'), { atLeast: 95 }),
-        value('median time told', 's', (told?.quantiles[QUANTILES.indexOf(0.5)] ?? Number.NaN) / 1_000),
-        value('longest time told', 's', (told?.max ?? Number.NaN) / 1_000),
+        value('median time told', 's', (at(told, 0.5) ?? Number.NaN) / 1_000),
+        value('longest time told', 's', (told.max ?? Number.NaN) / 1_000),
       ];
     },
   })),

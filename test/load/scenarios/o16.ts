@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { progressLine } from '@spillway/load/progress';
+import { groupOf, phaseOf } from '@spillway/load/report-parts';
 import { parseTrace } from '@spillway/load/trace-csv';
 import { share, value } from '../../sim/measure/figures.ts';
 import { aroundPeak } from '../../support/around-peak.ts';
 import { type FloodRun, runFlood } from '../flood/one-flood.ts';
-import { always, groupOf, kindsOf, p99, phaseOf, type Scenario, WORKER_CAPACITY } from './scenario.ts';
+import { always, kindsOf, p99, type Scenario, WORKER_CAPACITY } from './scenario.ts';
 
 const LENGTH_MS = 60_000;
 const LABEL = 'replay';
@@ -50,7 +51,7 @@ export const o16: Scenario = {
               capacity: WORKER_CAPACITY,
               onProgress: (progress) => say(progressLine(progress)),
             });
-            const vip = groupOf(phaseOf(run, LABEL), 'vip');
+            const vip = groupOf(phaseOf(run.report, LABEL), 'vip');
             if (times < 1) calmP99 = p99(vip);
             const at = `${basename(file, '.csv')} ${times}×: `;
             figures.push(

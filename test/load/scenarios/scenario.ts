@@ -1,7 +1,8 @@
 import type { Kind } from '@spillway/load/kind';
 import type { Profile } from '@spillway/load/profile';
 import { progressLine } from '@spillway/load/progress';
-import { type GroupReport, type PhaseReport, QUANTILES } from '@spillway/load/report';
+import type { GroupReport, PhaseReport } from '@spillway/load/report';
+import { answersPerSecond, at, phaseOf } from '@spillway/load/report-parts';
 import type { LoadOptions } from '@spillway/load/run-load';
 import type { Mesh, MeshOptions } from '@spillway/testing/mesh';
 import { type Bound, type Figure, share, value } from '../../sim/measure/figures.ts';
@@ -53,25 +54,12 @@ export function load({ mesh, seed, say }: Context, { profile, onProgress, ...res
   });
 }
 
-export function phaseOf({ report }: Pick<FloodRun, 'report'>, label: string): PhaseReport {
-  const phase = report.phases.find((one) => one.label === label);
-  if (phase === undefined) throw new Error(`the report has no phase ${label}`);
-  return phase;
-}
-
-export function groupOf(phase: PhaseReport, name: string): GroupReport {
-  const group = phase.groups[name];
-  if (group === undefined) throw new Error(`phase ${phase.label} has no group ${name}`);
-  return group;
-}
-
 /** Milliseconds. */
-export const p99 = ({ latency }: Pick<GroupReport, 'latency'>): number =>
-  latency.quantiles[QUANTILES.indexOf(0.99)] ?? Number.NaN;
+export const p99 = ({ latency }: Pick<GroupReport, 'latency'>): number => at(latency, 0.99) ?? Number.NaN;
 
 /** Answers per second over what could be, %. */
-export const goodputOf = ({ all, fromMs, toMs }: PhaseReport, capacity = WORKER_CAPACITY): number =>
-  ((all.good + all.degraded) * 100_000) / (toMs - fromMs) / capacity;
+export const goodputOf = (phase: PhaseReport, capacity = WORKER_CAPACITY): number =>
+  (100 * answersPerSecond(phase)) / capacity;
 
 /** Tries that were not answered, or not in time. */
 export const failuresOf = ({ refused, late, failed, wrong }: GroupReport): number => refused + late + failed + wrong;
@@ -81,7 +69,7 @@ export const answered = (name: string, group: GroupReport, must?: Bound): Figure
 
 /** What holds in every scenario; a run in which the generator was late says so. */
 export function always({ report, rows }: FloodRun, phase: string): Figure[] {
-  const { all } = phaseOf({ report }, phase);
+  const { all } = phaseOf(report, phase);
   const lateness = report.generator.latenessP99Ms ?? 0;
   return [
     share('failures refused within 10 ms', all.promptRefusals, failuresOf(all), { atLeast: 99 }),

@@ -6,7 +6,8 @@ import { reportPage } from '@spillway/load/html/page';
 import type { Kind } from '@spillway/load/kind';
 import { constantRate } from '@spillway/load/profile';
 import { progressLine } from '@spillway/load/progress';
-import { type GroupReport, type LoadReport, QUANTILES } from '@spillway/load/report';
+import type { GroupReport, LoadReport } from '@spillway/load/report';
+import { answersPerSecond, at, groupOf, phaseOf } from '@spillway/load/report-parts';
 import { runLoad } from '@spillway/load/run-load';
 import type { Context } from '../context.ts';
 import type { MeshState } from '../state-file.ts';
@@ -72,8 +73,7 @@ export async function showFlood(context: Context, state: MeshState, key: string 
 }
 
 function tell(context: Context, report: LoadReport, capacity: number): number {
-  const flood = report.phases.find(({ label }) => label === 'flood');
-  if (flood === undefined) throw new Error('bug: the report has no flood');
+  const flood = phaseOf(report, 'flood');
   context.print(
     `\nFlood: ${TIMES} × the measured capacity of ${capacity.toFixed(0)} requests/s for ${SECONDS.flood} s`,
   );
@@ -88,9 +88,9 @@ function tell(context: Context, report: LoadReport, capacity: number): number {
     'p99',
     'refusals in 10 ms',
   ];
-  const rows = CLASSES.map((name) => classRow(name, flood.groups[name] as GroupReport));
+  const rows = CLASSES.map((name) => classRow(name, groupOf(flood, name)));
   for (const line of table(head, rows)) context.print(`  ${line}`);
-  const goodput = (flood.all.good + flood.all.degraded) / SECONDS.flood / capacity; // above 1 when lighter variants answered
+  const goodput = answersPerSecond(flood) / capacity; // above 1 when lighter variants answered
   const [recovery] = report.recovery;
   context.print(
     `  goodput ${percent(goodput)} of capacity; ${recovery?.ms == null ? 'not recovered within the run' : `recovered after ${recovery.ms} ms`}`,
@@ -103,10 +103,8 @@ function tell(context: Context, report: LoadReport, capacity: number): number {
   return report.phases.reduce((sum, { all }) => sum + all.wrong, 0);
 }
 
-const P50 = QUANTILES.indexOf(0.5);
-const P99 = QUANTILES.indexOf(0.99);
 const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
-const ms = (value: number | null | undefined): string => (value == null ? '-' : `${value.toFixed(0)} ms`);
+const ms = (value: number | null): string => (value === null ? '-' : `${value.toFixed(0)} ms`);
 
 function classRow(name: string, group: GroupReport): string[] {
   const { offered, good, degraded, refused, failed, late, latency, promptRefusals } = group;
@@ -117,8 +115,8 @@ function classRow(name: string, group: GroupReport): string[] {
     String(degraded),
     String(refused),
     String(failed + late),
-    ms(latency.quantiles[P50]),
-    ms(latency.quantiles[P99]),
+    ms(at(latency, 0.5)),
+    ms(at(latency, 0.99)),
     refused === 0 ? '-' : percent(promptRefusals / refused),
   ];
 }

@@ -18,3 +18,6 @@ export type DoorContext = {
   maxBodyBytes: number;
   isReady(): boolean;
 };
+
+/** What requests for inference need of it. */
+export type InferContext = Omit<DoorContext, 'catalogue' | 'isReady'>;

@@ -10,7 +10,7 @@ import { putReceipt } from '../core/receipt-fields.ts';
 import { refusalOf } from '../core/refusal.ts';
 import type { Answer, InferRequest, Receipt } from '../core/request.ts';
 import { lowerByPriority, readHeaderLength, readMetadata, smallerBudget } from '../core/request-metadata.ts';
-import type { DoorContext } from './door-context.ts';
+import type { InferContext } from './door-context.ts';
 import { readBody } from './http-body.ts';
 
 /** The hot route of the HTTP door, on plain node:http: `POST /v2/models/{m}[/versions/{v}]/infer`. */
@@ -47,9 +47,9 @@ function receiptHeaders(call: Call, receipt: Receipt): string[] {
 }
 
 export class InferRoute {
-  readonly #context: Omit<DoorContext, 'catalogue' | 'isReady'>;
+  readonly #context: InferContext;
 
-  constructor(context: Omit<DoorContext, 'catalogue' | 'isReady'>) {
+  constructor(context: InferContext) {
     this.#context = context;
   }
 
@@ -66,9 +66,13 @@ export class InferRoute {
       const { tenant, keyId } = identity;
       const rank = classRank(metadata.trafficClass);
       const { accept, budgetMs, noCache } = metadata;
-      const unread = { model, rank, tenant, keyId, budgetMs, noCache, acceptsTicket: accept.ticket };
       const { admission } = this.#context;
-      const refusal = admission.atDoor(rank, keyId, call.startMs) ?? admission.beforeBody(unread, call.startMs);
+      const refusal =
+        admission.atDoor(rank, keyId, call.startMs) ??
+        admission.beforeBody(
+          { model, rank, tenant, keyId, budgetMs, noCache, acceptsTicket: accept.ticket },
+          call.startMs,
+        );
       if (refusal !== undefined) {
         this.#fail(req, res, call, refusalOf(refusal)); // not thrown: under a flood that would be most of its cost
         return;

@@ -85,7 +85,8 @@ function pipelineOf(clock: Clock, admission: Admission): Pipeline {
 /**
  * Answers and refuses requests of a model that does not exist, over loopback and apart from everything that is served, so that the
  * engine has compiled this path before the first caller comes: a process that meets a flood cold spends several times as long on
- * each request and falls behind. Resolves when all were answered; rejects on none.
+ * each request and falls behind. Resolves when all were answered, or their connections
+ * broke; rejects when loopback gives no port.
  */
 export async function rehearse(requests: number, clock: Clock): Promise<void> {
   if (requests === 0) return;
@@ -101,7 +102,7 @@ export async function rehearse(requests: number, clock: Clock): Promise<void> {
     tracesPerSecond: 0,
     traceRatio: 0,
     isModel: () => true,
-    effects: admission.effects,
+    effects: { traceDivisor: Number.POSITIVE_INFINITY, quietLogs: true },
   });
   const infer = new InferRoute({
     clock,
@@ -119,7 +120,10 @@ export async function rehearse(requests: number, clock: Clock): Promise<void> {
   const { port } = server.address() as AddressInfo;
   let left = requests;
   const caller = async (): Promise<void> => {
-    for (; left > 0; left -= 1) await call(port, agent, left % 2 === 0 ? 'standard' : 'bulk');
+    while (left > 0) {
+      left -= 1;
+      await call(port, agent, left % 2 === 0 ? 'standard' : 'bulk');
+    }
   };
   await Promise.all(Array.from({ length: CONNECTIONS }, caller));
   agent.destroy();
