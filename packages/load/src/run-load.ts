@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { cpus } from 'node:os';
+import { yieldBackgroundThreads } from '@spillway/lifecycle/background-threads';
 import { monotonicClock } from '@spillway/lifecycle/clock';
 import { CpuMeter } from './cpu-meter.ts';
 import { Histogram } from './histogram.ts';
@@ -59,6 +60,7 @@ const DEFAULTS = {
 
 /** Loads a target as planned and tells what its clients saw. @throws TargetError when the target cannot be reached before the start. */
 export async function runLoad(options: LoadOptions): Promise<LoadReport> {
+  yieldBackgroundThreads(); // what was sent late, others would be blamed for
   const settings = { ...DEFAULTS, ...options, inputs: options.inputs ?? {}, runId: randomBytes(4).toString('hex') };
   const { kinds, seed } = settings;
   const schedule = scheduleOf(options.plan, seed);

@@ -1,8 +1,10 @@
 import { ConfigError } from '@spillway/config/config-error';
+import { yieldBackgroundThreads } from '@spillway/lifecycle/background-threads';
 import { exitWithin, untilSignal } from '@spillway/lifecycle/signals';
 import { batcherConfig } from './config.ts';
 import { startBatcher } from './service.ts';
 
+yieldBackgroundThreads();
 try {
   const config = batcherConfig.load(process.env);
   await using batcher = await startBatcher(config); // connect outward first, listen last

@@ -1,8 +1,10 @@
 import { ConfigError } from '@spillway/config/config-error';
+import { yieldBackgroundThreads } from '@spillway/lifecycle/background-threads';
 import { exitWithin, untilSignal } from '@spillway/lifecycle/signals';
 import { cacheConfig } from './config.ts';
 import { startCache } from './service.ts';
 
+yieldBackgroundThreads();
 try {
   const config = cacheConfig.load(process.env);
   await using cache = await startCache(config); // connect outward first, listen last

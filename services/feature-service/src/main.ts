@@ -1,8 +1,10 @@
 import { ConfigError } from '@spillway/config/config-error';
+import { yieldBackgroundThreads } from '@spillway/lifecycle/background-threads';
 import { exitWithin, untilSignal } from '@spillway/lifecycle/signals';
 import { featureServiceConfig } from './config.ts';
 import { startFeatureService } from './service.ts';
 
+yieldBackgroundThreads();
 try {
   const config = featureServiceConfig.load(process.env);
   await using service = await startFeatureService(config); // connect outward first, listen last

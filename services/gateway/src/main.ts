@@ -1,8 +1,10 @@
 import { ConfigError } from '@spillway/config/config-error';
+import { yieldBackgroundThreads } from '@spillway/lifecycle/background-threads';
 import { exitWithin, untilSignal } from '@spillway/lifecycle/signals';
 import { gatewayConfig } from './config.ts';
 import { startGateway } from './service.ts';
 
+yieldBackgroundThreads();
 try {
   const config = gatewayConfig.load(process.env);
   await using gateway = await startGateway(config); // connect outward first, listen last

@@ -1,8 +1,10 @@
 import { ConfigError } from '@spillway/config/config-error';
+import { yieldBackgroundThreads } from '@spillway/lifecycle/background-threads';
 import { exitWithin, untilSignal } from '@spillway/lifecycle/signals';
 import { gpuWorkerConfig } from './config.ts';
 import { startGpuWorker } from './service.ts';
 
+yieldBackgroundThreads();
 try {
   const config = gpuWorkerConfig.load(process.env);
   await using worker = await startGpuWorker(config, process.env); // models load while the bus connects

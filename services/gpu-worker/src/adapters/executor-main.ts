@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
 import type { DataTypeName, NumericArray } from '@spillway/contracts/tensor';
+import { yieldBackgroundThreads } from '@spillway/lifecycle/background-threads';
 import type * as Ort from 'onnxruntime-node';
 import type { Backend, RunTensor } from '../core/backend.ts';
 import {
@@ -167,6 +168,7 @@ async function work(): Promise<void> {
   working = false;
 }
 
+yieldBackgroundThreads();
 const reader = new FrameReader((kind, payload, stampMs) => waiting.push({ kind, payload, stampMs }));
 pipe.on('data', (chunk: Buffer) => {
   reader.push(chunk);
