@@ -1,4 +1,5 @@
 import type { GatewayLoad, TenantRate, TenantRest } from '@spillway/contracts/messages';
+import { BudgetMix } from './budget-mix.ts';
 import { FairRate, type Tick } from './fair-rate.ts';
 import { FleetDemand } from './fleet-demand.ts';
 import { type Goal, goalOf, pace } from './goal.ts';
@@ -19,6 +20,7 @@ const REPLAN_MS = 10;
 export class ClassControl {
   readonly tenants = new TenantTable();
   readonly fair: FairRate;
+  readonly budgets = new BudgetMix();
   /** What all gateways may admit, ims per ms. */
   capacity = 0;
   queueMs = 0;
@@ -69,6 +71,7 @@ export class ClassControl {
   tick(view: ModelView, floorOnly: boolean, weights: TenantWeights, tick: Tick): void {
     this.tenants.tick(tick.elapsedMs, tick.weight, this.fair.owesAfter, tick.nowMs);
     this.fair.tick(tick);
+    this.budgets.tick();
     this.#floorOnly = floorOnly;
     this.#plan(view, weights, tick.nowMs, true);
   }

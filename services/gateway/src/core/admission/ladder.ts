@@ -59,6 +59,8 @@ export class Ladder {
     view.refresh(nowMs);
     const queueMs = view.capacity > 0 ? view.queueMs(rank, nowMs) : 0;
     if (view.capacity > 0) control.refresh(view, around.weights, queueMs, nowMs);
+    const share = control.budgets.upTo(candidate.budgetMs + queueMs);
+    const aheadMs = share < 1 && view.capacity > 0 ? view.queueMs(rank, nowMs, share) : queueMs;
     const ticket = candidate.acceptsTicket && around.ticketsOpen;
     if (ticket && rank === BULK && model.effectiveLevel >= 3) {
       decision.rung = 'ticket';
@@ -68,10 +70,11 @@ export class Ladder {
     for (;;) {
       decision.variant = variant;
       decision.costIms = costIms;
-      predict(model, candidate, { queueMs, lagMs: around.lagMs }, decision);
+      predict(model, candidate, { queueMs: aheadMs, lagMs: around.lagMs }, decision);
       const refusedBy = this.#refusal(model, candidate, slot, queueMs, nowMs, decision);
       if (refusedBy === '') {
         control.fair.take(slot, costIms);
+        control.budgets.admitted(candidate.budgetMs, costIms);
         view.rates.onAdmitted(rank, costIms);
         view.queues[rank]!.admitted(costIms);
         decision.rung = variant !== '' ? 'degraded' : queueMs > WAITED_MS ? 'wait' : 'run';

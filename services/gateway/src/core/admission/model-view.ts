@@ -101,11 +101,11 @@ export class ModelView {
     if (nowMs - this.#dividedMs >= REFRESH_MS) this.#divide(nowMs);
   }
 
-  /** Work in front of a new request of this class, in ms. */
-  queueMs(rank: number, nowMs: number): number {
+  /** Work in front of a new request of this class, in ms. @param ownShare Of its own class's, what goes before it. */
+  queueMs(rank: number, nowMs: number, ownShare = 1): number {
     let ahead = 0;
     for (let higher = 0; higher < rank; higher += 1) ahead += this.queues[higher]!.aheadIms(nowMs);
-    const own = this.queues[rank]!.aheadIms(nowMs);
+    const own = ownShare * this.queues[rank]!.aheadIms(nowMs);
     const floor = this.#settings.floor[rank]! * this.capacity;
     const inLine = (ahead + own) / this.free[rank]!;
     // A class with a floor does not stand behind everybody: its floor moves on whatever the others do.

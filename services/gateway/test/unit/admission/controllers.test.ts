@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from '@spillway/testing/seeded-random';
 import { BrownOut } from '../../../src/core/admission/brown-out.ts';
+import { BudgetMix } from '../../../src/core/admission/budget-mix.ts';
 import { applyLevel, newEffects } from '../../../src/core/admission/effects.ts';
 import { LowQuantile } from '../../../src/core/admission/low-quantile.ts';
 import { nextSlot, outageHintMs, overloadHintMs } from '../../../src/core/admission/retry-after.ts';
@@ -104,6 +105,25 @@ test('the 10th percentile of mixed deadlines is the tight one, and follows when 
   assert.ok(quantile.value >= 70 && quantile.value <= 100, `${quantile.value}`);
   for (let n = 0; n < 5_000; n += 1) quantile.observe(400);
   assert.equal(quantile.value, 400);
+});
+
+test('the mix of budgets says how much has a deadline before a time, and forgets', () => {
+  const mix = new BudgetMix();
+  mix.tick();
+  assert.equal(mix.upTo(1), 1, 'while nothing is known all of it may go first');
+  mix.admitted(400, 30);
+  mix.admitted(80, 10);
+  mix.tick();
+  assert.deepEqual([mix.upTo(20), mix.upTo(80), mix.upTo(300), mix.upTo(400), mix.upTo(10_000)], [0, 0.25, 0.25, 1, 1]);
+  for (let n = 0; n < 60; n += 1) {
+    mix.admitted(80, 1);
+    mix.tick();
+  }
+  assert.ok(mix.upTo(80) > 0.9);
+  mix.admitted(0.1, 1);
+  mix.admitted(1e9, 1);
+  mix.tick();
+  assert.equal(mix.upTo(1e9), 1);
 });
 
 test('one stall is not the worst of late, several are, and they are forgotten', () => {
