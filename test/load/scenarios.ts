@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { startMesh } from '@spillway/testing/mesh';
 import { type Figure, within } from '../sim/measure/figures.ts';
 import { bound, shown, table } from '../sim/run/report.ts';
+import { startBusRelay } from '../support/bus-relay.ts';
 import { repositoryOf } from '../support/model-repository.ts';
 import { aboutRun } from './about-run.ts';
 import { AS_DEPLOYED } from './as-deployed.ts';
@@ -9,6 +10,7 @@ import { writeSection } from './document.ts';
 import { untilServed } from './flood/mesh-metrics.ts';
 import { o03 } from './scenarios/o03.ts';
 import { o04 } from './scenarios/o04.ts';
+import { o05 } from './scenarios/o05.ts';
 import { o06 } from './scenarios/o06.ts';
 import { o08 } from './scenarios/o08.ts';
 import { o09 } from './scenarios/o09.ts';
@@ -18,7 +20,7 @@ import { o15 } from './scenarios/o15.ts';
 import { o16 } from './scenarios/o16.ts';
 import { type Case, MODEL, type Scenario } from './scenarios/scenario.ts';
 
-const SCENARIOS: readonly Scenario[] = [o03, o04, o06, o08, o09, o10, o14, o15, o16];
+const SCENARIOS: readonly Scenario[] = [o03, o04, o05, o06, o08, o09, o10, o14, o15, o16];
 
 const HELP = `Overload scenarios on the real chain, each on a mesh of its own (O1: node test/load/flood.ts; all in virtual time: test/sim).
 
@@ -78,10 +80,20 @@ const line = (name: string, figure: Figure): string[] => [
 async function measure(one: Case, traces: readonly string[]): Promise<Figure[]> {
   // Nothing else: what a worker that starts again would load takes the cores from the others.
   await using models = await repositoryOf([MODEL]);
-  await using mesh = await startMesh({ env: AS_DEPLOYED, models: models.dir, ...one.mesh });
+  await using relay = await startBusRelay();
+  const relayed = { NATS_URL: relay.url };
+  await using mesh = await startMesh({
+    env: AS_DEPLOYED,
+    models: models.dir,
+    ...one.mesh,
+    ...(one.relayed && { serviceEnv: { gateway: relayed, batcher: relayed } }),
+    beforeServices: async ({ nats }) => {
+      relay.target = nats.url;
+    },
+  });
   await untilServed(mesh, MODEL);
   const say = (text: string): void => void process.stderr.write(`${text}\n`);
-  return await one.run({ mesh, seed: Number(values.seed), traces, say });
+  return await one.run({ mesh, seed: Number(values.seed), traces, say, relay });
 }
 
 if (values.help) console.log(HELP);

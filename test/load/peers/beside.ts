@@ -32,6 +32,7 @@ const HELP = `Spillway and other servers under the same generator, one after the
   --times N        of Spillway's capacity for intent, in the flood (default 3)
   --seconds N      of each measurement (default 12)
   --deadline MS    of every request (default 1000)
+  --rows N         texts of a request for intent (default 1)
   --traces FILES   CSV files, replayed at 1.5 times that capacity at their peak, in place of the flood
   --json PREFIX    writes PREFIX-<system>-<load>.json: reports for "./spillway load report"
   --section NAME   replaces that section of docs/benchmarks.md
@@ -44,6 +45,7 @@ const { values } = parseArgs({
     times: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '12' },
     deadline: { type: 'string', default: '1000' },
+    rows: { type: 'string', default: '1' },
     traces: { type: 'string', default: '' },
     json: { type: 'string', default: '' },
     section: { type: 'string', default: '' },
@@ -52,8 +54,7 @@ const { values } = parseArgs({
 });
 
 const IN_FLIGHT = 128;
-/** Eight questions a request make the model what is scarce, and not HTTP. */
-const ROWS: Record<ModelName, number> = { mlp: 1, intent: 8 };
+const ROWS: Record<ModelName, number> = { mlp: 1, intent: Number(values.rows) };
 const PEAK = 1.5;
 const REPLAY_MS = 60_000;
 const SPILLWAY = 'spillway';
@@ -175,7 +176,7 @@ async function main(): Promise<void> {
   }
   const text = [
     `${aboutRun()} Each alone on the machine with its client; every answer within ${values.deadline} ms counts, whoever it is for; Spillway's are full answers only. Capacity: Spillway's for intent, ${capacity.toFixed(0)} requests/s.`,
-    table(['requests/s, 128 in flight', 'mlp', `intent, ${ROWS.intent} rows`], served),
+    table(['requests/s, 128 in flight', 'mlp', `intent, ${ROWS.intent} row(s)`], served),
     table(FLOOD_HEAD, flooded),
   ].join('\n\n');
   console.log(text);

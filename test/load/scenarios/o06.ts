@@ -1,10 +1,8 @@
-import { progressLine } from '@spillway/load/progress';
-import type { GroupReport } from '@spillway/load/report';
 import { groupOf, phaseOf } from '@spillway/load/report-parts';
-import { runLoad } from '@spillway/load/run-load';
-import { share, value } from '../../sim/measure/figures.ts';
-import { CALM, FLOOD, stepProfile } from '../flood/mix.ts';
-import { failuresOf, goodputOf, kindsOf, p99, type Scenario, WORKER_CAPACITY } from './scenario.ts';
+import { value } from '../../sim/measure/figures.ts';
+import { CALM, FLOOD } from '../flood/mix.ts';
+import { p99, type Scenario } from './scenario.ts';
+import { floodOfAll, loadGateways } from './several-gateways.ts';
 
 const SPLIT = [0.7, 0.2, 0.1];
 const SECONDS = { calm: 15, flood: 25, after: 8 };
@@ -16,43 +14,13 @@ export const o06: Scenario = {
     {
       name: '5×',
       mesh: { scale: { gateway: 3, batcher: 2 } },
-      run: async ({ mesh, seed, say }) => {
-        const times = 5;
-        const runs = await Promise.all(
-          mesh.of('gateway').map(({ http }, n) => {
-            const part = SPLIT[n] ?? 0;
-            const capacity = part * WORKER_CAPACITY;
-            return runLoad({
-              kinds: kindsOf(mesh, { times }),
-              plan: { profile: stepProfile({ capacity, times }, SECONDS), process: 'poisson' },
-              targets: { http: `http://${http}` },
-              seed: seed + n,
-              ...(n === 0 && { onProgress: (progress) => say(progressLine(progress)) }),
-            });
-          }),
-        );
-        const floods = runs.map((report) => phaseOf(report, FLOOD));
-        const calm = Math.max(...runs.map((report) => p99(groupOf(phaseOf(report, CALM), 'vip'))));
-        const vips = floods.map((flood) => groupOf(flood, 'vip'));
-        const goodput = floods.reduce((total, flood) => total + goodputOf(flood), 0);
-        const sum = (groups: readonly GroupReport[], of: (group: GroupReport) => number): number =>
-          groups.reduce((total, group) => total + of(group), 0);
-        const alls = floods.map(({ all }) => all);
+      run: async (context) => {
+        const reports = await loadGateways(context, { parts: SPLIT, times: 5, seconds: SECONDS });
+        const worst = (label: string): number =>
+          Math.max(...reports.map((report) => p99(groupOf(phaseOf(report, label), 'vip'))));
         return [
-          value('goodput', '%', goodput, { atLeast: 95 }),
-          share(
-            'vip answered',
-            sum(vips, ({ served }) => served),
-            sum(vips, ({ offered }) => offered),
-            { atLeast: 99.99 },
-          ),
-          value('vip p99 of the worst gateway over load 0.7', '×', Math.max(...vips.map(p99)) / calm, { atMost: 2 }),
-          share(
-            'failures refused within 10 ms',
-            sum(alls, ({ promptRefusals }) => promptRefusals),
-            sum(alls, failuresOf),
-            { atLeast: 99 },
-          ),
+          ...floodOfAll(reports, { goodput: { atLeast: 95 }, refused: { atLeast: 99 } }),
+          value('vip p99 of the worst gateway over load 0.7', '×', worst(FLOOD) / worst(CALM), { atMost: 2 }),
         ];
       },
     },

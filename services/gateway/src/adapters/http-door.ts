@@ -31,6 +31,8 @@ const LIMITS = {
   insecureHTTPParser: false,
 } as const;
 const MAX_HEADERS = 100;
+/** Connections that wait to be accepted; the kernel may allow fewer. One that finds no room tries again after a second. */
+const BACKLOG = 4_096;
 
 /**
  * The HTTP door. The infer route is answered on plain node:http: routed through fastify it cost measurably more (see
@@ -58,7 +60,7 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
     },
   });
   routes(app, context);
-  await app.listen({ host: options.host, port: options.port });
+  await app.listen({ host: options.host, port: options.port, backlog: BACKLOG });
   const listening = server as unknown as Server;
   const close = async () => {
     await app.close();

@@ -185,9 +185,9 @@ test('with two batchers one is home and gets the credits, the other is warm; whe
   await until('the run', async () => (await fetch(`${worker.url}/readyz`)).ok);
   const brokeMs = performance.now();
   await first.vanish();
-  await until('credits at the warm one', () => second.credits('linear') === 2);
+  // Of the slow model one may still be held for the lost home.
+  await until('credits at the warm one', () => second.credits('linear') === 2 && second.credits('slow') >= 1);
   assert.ok(performance.now() - brokeMs < 2_500, 'long before the lease of the lost home is over');
-  assert.ok(second.credits('slow') >= 1, 'one may still be held for the lost home');
   const [frame] = await inbox.wait(held.batchId);
   assert.equal(frame?.items[0]?.errorCode, '', 'its gateway gets the answer all the same');
   await until('the credit of what was held', () => second.credits('slow') === 2);
