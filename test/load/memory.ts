@@ -40,7 +40,6 @@ const { values } = parseArgs({
 
 const SPAN_S = 10;
 const DEADLINE_MS = 1_000;
-const ROWS_HELD = 'spillway_queue_rows';
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
@@ -88,17 +87,18 @@ async function main(): Promise<void> {
       samples.push({ second: progress.atMs / 1_000, mib: residentOf(pids) });
     },
   });
-  const meanOf = (name: string, fromS: number): number =>
+  const medianOf = (name: string, fromS: number): number =>
     median(samples.filter(({ second }) => second >= fromS && second < fromS + SPAN_S).map(({ mib }) => mib[name] ?? 0));
   const memory = Object.keys(pids).map((name) => {
-    const [early, late] = [meanOf(name, settle), meanOf(name, settle + seconds)];
+    const [early, late] = [medianOf(name, settle), medianOf(name, settle + seconds)];
     return [name, ...[before[name] ?? 0, early, late].map((mib) => mib.toFixed(0)), (late / early).toFixed(2)];
   });
+  /** Rows that wait at batchers are what is read without being asked for. */
   const rowsHeld = (trafficClass: string): number =>
     Math.max(
       0,
       ...(report.metrics?.series ?? [])
-        .filter(({ name, labels }) => name === ROWS_HELD && labels.split(' ').includes(trafficClass))
+        .filter(({ labels }) => labels.split(' ').includes(trafficClass))
         .flatMap((series) => series.values.map((value) => value ?? 0)),
     );
   const waiting = CLASSES.map((name) => [

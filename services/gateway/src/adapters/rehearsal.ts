@@ -85,8 +85,7 @@ function pipelineOf(clock: Clock, admission: Admission): Pipeline {
 /**
  * Answers and refuses requests of a model that does not exist, over loopback and apart from everything that is served, so that the
  * engine has compiled this path before the first caller comes: a process that meets a flood cold spends several times as long on
- * each request and falls behind. Resolves when all were answered, or their connections
- * broke; rejects when loopback gives no port.
+ * each request and falls behind. Resolves when all were answered or their connections broke; rejects when loopback gives no port.
  */
 export async function rehearse(requests: number, clock: Clock): Promise<void> {
   if (requests === 0) return;
