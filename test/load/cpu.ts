@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import type { Mesh } from '@spillway/testing/mesh';
 
 const TICKS_PER_SECOND = 100; // USER_HZ: the same on every Linux that Node runs on
 
@@ -23,6 +24,13 @@ function cpuSeconds(pid: number): number {
 function residentMib(pid: number): number {
   const fields = stat(pid);
   return fields === undefined ? 0 : (Number(fields[21]) * 4_096) / 2 ** 20;
+}
+
+/** Of NATS and of every service of a mesh; the first instance of each has the service's name. */
+export function pidsOf(mesh: Pick<Mesh, 'nats' | 'instances'>): Record<string, number> {
+  const pids: Record<string, number> = { nats: mesh.nats.pid };
+  for (const { name, pid } of mesh.instances) pids[name.replace(/-1$/, '')] = pid;
+  return pids;
 }
 
 /** Adds the children of the named processes (executors) under `<name> child`. */

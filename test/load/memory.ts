@@ -10,7 +10,7 @@ import { table } from '../sim/run/report.ts';
 import { repositoryOf } from '../support/model-repository.ts';
 import { aboutRun } from './about-run.ts';
 import { AS_DEPLOYED } from './as-deployed.ts';
-import { residentOf, withChildren } from './cpu.ts';
+import { pidsOf, residentOf, withChildren } from './cpu.ts';
 import { writeSection } from './document.ts';
 import { untilServed } from './flood/mesh-metrics.ts';
 import { FLOOD, floodMix } from './flood/mix.ts';
@@ -71,8 +71,7 @@ async function main(): Promise<void> {
   await using models = await repositoryOf([MODEL]);
   await using mesh = await startMesh({ env: AS_DEPLOYED, models: models.dir });
   await untilServed(mesh, MODEL);
-  const processes = [...mesh.instances.map(({ name, pid }) => [name, pid]), ['nats', mesh.nats.pid]];
-  const pids = withChildren(Object.fromEntries(processes));
+  const pids = withChildren(pidsOf(mesh));
   const before = residentOf(pids);
   const samples: Sample[] = [];
   await using streams = await watchStreams(mesh);

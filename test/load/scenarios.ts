@@ -1,8 +1,10 @@
 import { parseArgs } from 'node:util';
-import { startMesh } from '@spillway/testing/mesh';
+import { FaultProxy } from '@spillway/testing/fault-proxy';
+import { freePort } from '@spillway/testing/free-port';
+import { type MeshOptions, startMesh } from '@spillway/testing/mesh';
 import { type Figure, within } from '../sim/measure/figures.ts';
 import { bound, shown, table } from '../sim/run/report.ts';
-import { startBusRelay } from '../support/bus-relay.ts';
+import { loadFilter } from '../support/load-faults.ts';
 import { repositoryOf } from '../support/model-repository.ts';
 import { aboutRun } from './about-run.ts';
 import { AS_DEPLOYED } from './as-deployed.ts';
@@ -80,20 +82,24 @@ const line = (name: string, figure: Figure): string[] => [
 async function measure(one: Case, traces: readonly string[]): Promise<Figure[]> {
   // Nothing else: what a worker that starts again would load takes the cores from the others.
   await using models = await repositoryOf([MODEL]);
-  await using relay = await startBusRelay();
-  const relayed = { NATS_URL: relay.url };
-  await using mesh = await startMesh({
-    env: AS_DEPLOYED,
-    models: models.dir,
-    ...one.mesh,
-    ...(one.relayed && { serviceEnv: { gateway: relayed, batcher: relayed } }),
-    beforeServices: async ({ nats }) => {
-      relay.target = nats.url;
-    },
-  });
+  const loadFaults = { delayMs: 0, silent: false };
+  await using proxies = new AsyncDisposableStack();
+  const busProxy = async (): Promise<MeshOptions> => {
+    const port = await freePort();
+    const env = { NATS_URL: `nats://127.0.0.1:${port}` };
+    const filter = loadFilter(loadFaults);
+    return {
+      serviceEnv: { gateway: env, batcher: env },
+      beforeServices: async ({ nats }) => {
+        proxies.use(await FaultProxy.start({ port, targetPort: nats.port, filter }));
+      },
+    };
+  };
+  const faulty = one.loadFaults ? await busProxy() : {};
+  await using mesh = await startMesh({ env: AS_DEPLOYED, models: models.dir, ...one.mesh, ...faulty });
   await untilServed(mesh, MODEL);
   const say = (text: string): void => void process.stderr.write(`${text}\n`);
-  return await one.run({ mesh, seed: Number(values.seed), traces, say, relay });
+  return await one.run({ mesh, seed: Number(values.seed), traces, say, loadFaults });
 }
 
 if (values.help) console.log(HELP);

@@ -5,6 +5,7 @@ import { freePort } from '@spillway/testing/free-port';
 import { type Mesh, startMesh } from '@spillway/testing/mesh';
 import { startBarePath } from './bare-path/start.ts';
 import type { LoadJob } from './client/main.ts';
+import { pidsOf } from './cpu.ts';
 import { startUntilReady } from './start-until-ready.ts';
 
 export const MLP = join(REPO, 'models', 'mlp', '1', 'model.onnx');
@@ -97,8 +98,7 @@ export async function startLoadMesh(): Promise<Mesh> {
 }
 
 function meshTargets(mesh: Mesh, names: readonly TargetName[]): Target[] {
-  const pids: Record<string, number> = { nats: mesh.nats.pid };
-  for (const instance of mesh.instances) pids[instance.name.replace(/-1$/, '')] = instance.pid;
+  const pids = pidsOf(mesh);
   const authorization = `Bearer ${mesh.keys.standard}`;
   const port = Number(mesh.url.split(':').at(-1));
   const jobs: Partial<Record<TargetName, Target['job']>> = {

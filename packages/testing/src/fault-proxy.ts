@@ -12,13 +12,18 @@ export type Faults = {
   accept?: 'closed' | 'reset' | 'silent';
 };
 
-export type FaultProxyOptions = { targetPort: number; seed?: number; port?: number };
+/** Made for each connection: takes what the target sends, and passes on what is to arrive, when it is to. */
+export type Filter = (pass: (bytes: Buffer) => void) => (chunk: Buffer) => void;
+
+/** `filter` stands in place of the faults on the way back. */
+export type FaultProxyOptions = { targetPort: number; seed?: number; port?: number; filter?: Filter };
 
 /** A TCP proxy on loopback that damages what passes. Repeatable: the same seed and traffic make the same damage. */
 export class FaultProxy implements AsyncDisposable {
   readonly port: number;
   readonly #targetPort: number;
   readonly #random: () => number;
+  readonly #filter: Filter | undefined;
   readonly #pairs = new Set<{ near: Socket; far: Socket | undefined }>();
   #server = createServer();
   #faults: Faults = {};
@@ -27,6 +32,7 @@ export class FaultProxy implements AsyncDisposable {
     this.port = port;
     this.#targetPort = options.targetPort;
     this.#random = seededRandom(options.seed ?? 1);
+    this.#filter = options.filter;
   }
 
   static async start(options: FaultProxyOptions): Promise<FaultProxy> {
@@ -107,7 +113,14 @@ export class FaultProxy implements AsyncDisposable {
     near.once('close', () => far.destroy());
     far.once('close', () => near.destroy());
     new FaultLane(near, far, () => this.#faults.up ?? {}, this.#random, cut);
-    new FaultLane(far, near, () => this.#faults.down ?? {}, this.#random, cut);
+    if (this.#filter === undefined) new FaultLane(far, near, () => this.#faults.down ?? {}, this.#random, cut);
+    else {
+      far.on(
+        'data',
+        this.#filter((bytes) => void (near.destroyed || near.write(bytes))),
+      );
+      far.on('end', () => near.end());
+    }
     return far;
   }
 }

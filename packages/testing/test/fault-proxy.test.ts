@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
-import { FaultProxy } from '../src/fault-proxy.ts';
+import { FaultProxy, type Filter } from '../src/fault-proxy.ts';
 
 /** Echoes; the string `bye` ends the connection in order. */
 const echo = createServer({ allowHalfOpen: true }, (socket) => {
@@ -166,4 +166,21 @@ test('a target that is not there looks like a reset connection', async () => {
   await using proxy = await FaultProxy.start({ targetPort: 1 });
   const socket = await dial(proxy.port);
   assert.equal(await endOf(socket), 'ECONNRESET');
+});
+
+test('a filter decides what comes back, for each connection on its own', async () => {
+  const filter: Filter = (pass) => {
+    let chunks = 0;
+    return (chunk) => {
+      chunks += 1;
+      if (chunks === 1) pass(Buffer.from(chunk.toString().toUpperCase()));
+    };
+  };
+  await using proxy = await FaultProxy.start({ targetPort, filter });
+  for (let connection = 0; connection < 2; connection += 1) {
+    const socket = await dial(proxy.port);
+    assert.equal((await roundTrip(socket, Buffer.from('first'))).back.toString(), 'FIRST');
+    socket.write('bye');
+    assert.equal(await endOf(socket), 'closed', 'its answer was kept back, its end was not');
+  }
 });

@@ -11,18 +11,18 @@ type Stale = { name: string; floodS: number; atLeast: number; delayMs?: number; 
 
 const stale = ({ name, floodS, atLeast, delayMs = 0, silent = false }: Stale): Case => ({
   name,
-  relayed: true,
+  loadFaults: true,
   mesh: { scale: { gateway: 2, batcher: 2 } },
   run: async (context) => {
-    const { relay } = context;
-    relay.delayMs = delayMs;
+    const { loadFaults } = context;
+    loadFaults.delayMs = delayMs;
     let begun = false;
     const silenceFrom = async (atMs: number): Promise<void> => {
       begun = true;
       await delay(1_000 * CALM_S - BEFORE_MS - atMs);
-      relay.silent = true;
+      loadFaults.silent = true;
       await delay(SILENCE_MS);
-      relay.silent = false;
+      loadFaults.silent = false;
     };
     const reports = await loadGateways(context, {
       parts: [0.7, 0.3],

@@ -6,7 +6,7 @@ import { answersPerSecond, at, phaseOf } from '@spillway/load/report-parts';
 import type { LoadOptions } from '@spillway/load/run-load';
 import type { Mesh, MeshOptions } from '@spillway/testing/mesh';
 import { type Bound, type Figure, share, value } from '../../sim/measure/figures.ts';
-import type { BusRelay } from '../../support/bus-relay.ts';
+import type { LoadFaults } from '../../support/load-faults.ts';
 import { floodMix, type MixOptions } from '../flood/mix.ts';
 import { type FloodRun, runFlood } from '../flood/one-flood.ts';
 
@@ -21,15 +21,15 @@ export type Context = {
   /** Recorded arrivals for O16. */
   traces: readonly string[];
   say: (text: string) => void;
-  /** Between gateways, batchers and the bus, for cases that ask for it. */
-  relay: BusRelay;
+  /** Of what gateways and batchers hear, for cases that ask for it. */
+  loadFaults: LoadFaults;
 };
 
 export type Case = {
   name: string;
   mesh?: MeshOptions;
   needsTraces?: boolean;
-  relayed?: boolean;
+  loadFaults?: boolean;
   run(context: Context): Promise<Figure[]>;
 };
 

@@ -254,7 +254,8 @@ export class Dispatcher {
 
   /**
    * The bus is away: what waits here synchronously was failed by its gateway, or will be delivered again. (After a restart of the
-   * server an acknowledgement would hit another message.) Jobs stay, and requests that are acknowledged and wait to run again.
+   * server an acknowledgement would hit another message: a memory stream counts from the beginning.) Jobs stay, and requests that
+   * are acknowledged and wait to run again.
    */
   forgetRequests(): Work[] {
     const forgotten: Work[] = [];

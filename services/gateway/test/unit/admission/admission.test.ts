@@ -64,20 +64,17 @@ test('what could not be answered in time is refused at once, with the time after
 
 test('a short budget does not wait for the long ones of its class, which wait for it', () => {
   const backlog = waiting(0, 360); // 90 ms of the four instances
-  const outcomes = [150, 2_000].map((budgetMs) => {
+  const after = (othersMs: number, budgetMs: number) => {
     const admission = setUp({ batcher: { backlog } });
-    for (let n = 0; n < 20; n += 1) offer(admission, START_MS, { budgetMs: 2_000 });
+    for (let n = 0; n < 20; n += 1) offer(admission, START_MS, { budgetMs: othersMs });
     admission.tick(START_MS + 50);
     admission.onLoad('m', stateOf({ batcher: batcherLoad({ backlog }) }), 0, START_MS + 50);
     return offer(admission, START_MS + 50, { budgetMs });
-  });
-  assert.deepEqual([outcomes[0]?.rung, outcomes[1]?.rung], ['wait', 'wait']);
-  assert.ok((outcomes[1]?.predictedWaitMs ?? 0) > (outcomes[0]?.predictedWaitMs ?? 0) + 50);
-  const alone = setUp({ batcher: { backlog } });
-  for (let n = 0; n < 20; n += 1) offer(alone, START_MS, { budgetMs: 150 });
-  alone.tick(START_MS + 50);
-  alone.onLoad('m', stateOf({ batcher: batcherLoad({ backlog }) }), 0, START_MS + 50);
-  assert.equal(offer(alone, START_MS + 50, { budgetMs: 150 }).reason, 'predicted_finish');
+  };
+  const [short, long] = [after(2_000, 150), after(2_000, 2_000)];
+  assert.deepEqual([short.rung, long.rung], ['wait', 'wait']);
+  assert.ok(long.predictedWaitMs > short.predictedWaitMs + 50);
+  assert.equal(after(150, 150).reason, 'predicted_finish');
 });
 
 test('work of lower classes is not in front of vip', () => {
