@@ -19,6 +19,10 @@ test('at 2 and 5 times capacity goodput stays at capacity, vip is answered, and 
   holds([task('O1', '2×', 6, 1), task('O1', '5×', 10, 2)]);
 });
 
+test('requests that fill a batch each keep the only instance at work', () => {
+  holds([task('O1', '5× of whole batches', 20)]);
+});
+
 test('clients that try four times at once change nothing', () => {
   holds([task('O3', '5×', 10)]);
 });

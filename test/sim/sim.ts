@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { REPO } from '@spillway/testing/find-binary';
 import { BASELINES } from './baselines/server.ts';
 import { MECHANISMS, type Mechanism } from './chain/spec.ts';
-import { document, TELLING, TOGETHER } from './run/document.ts';
+import { document, STEPS, TELLING, TOGETHER } from './run/document.ts';
 import { runAll } from './run/pool.ts';
 import { comparison, failures, rowsOf, scenarioTables } from './run/report.ts';
 import { type Contender, PRODUCT, readBaselines, readMechanisms, type Task } from './run/tasks.ts';
@@ -161,7 +161,13 @@ function documentRuns(options: Options): Options[] {
   const off = (mechanisms: readonly Mechanism[]): Contender[] => [{ baseline: '', off: mechanisms }];
   return [
     { ...options, contenders: [PRODUCT] },
-    { ...once, ids: ['O1'], seconds: options.seconds ?? 8, contenders: contendersOf('all', undefined) },
+    {
+      ...once,
+      ids: ['O1'],
+      cases: [...STEPS],
+      seconds: options.seconds ?? 8,
+      contenders: contendersOf('all', undefined),
+    },
     {
       ...once,
       ids: ['O1'],

@@ -44,10 +44,13 @@ function tellingTable(rows: readonly Row[]): string {
   return table(['mechanism', 'scenario', 'figure', 'with', 'without'], lines);
 }
 
+/** The cases of O1 that other rules are compared at. */
+export const STEPS: readonly string[] = ['2×', '5×', '10×'];
+
 /** The page `docs/overload-simulation.md`. */
 export function document(rows: readonly Row[], compared: readonly string[], seeds: number): string {
   const product = rows.filter(({ contender }) => contender === 'spillway');
-  const o1 = product.filter(({ scenario }) => scenario === 'O1');
+  const o1 = product.filter(({ scenario, case: name }) => scenario === 'O1' && STEPS.includes(name));
   const baselines = rows.filter((row) => row.contender !== 'spillway' && !isWithout(row));
   const without = rows.filter((row) => row.scenario === 'O1' && isWithout(row));
   const at5 = [...o1.filter(({ case: name }) => name === '5×'), ...without];

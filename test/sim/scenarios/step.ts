@@ -42,6 +42,8 @@ export type StepOptions = {
   retry?: RetryBehaviour;
   seconds?: number;
   deadlinesMs?: readonly number[];
+  /** Of each request. */
+  rows?: number;
 };
 
 const CLASS_NAMES = ['vip', 'standard', 'bulk'];
@@ -62,10 +64,10 @@ export const pieces = (rate: number, parts: readonly { seconds: number; load: nu
 
 /** Load 0.7, then `load` for some seconds, then 0.7. */
 export function stepPlan(options: StepOptions, run: RunOptions): Plan {
-  const { load, chain = {}, retry = 'budget', deadlinesMs } = options;
+  const { load, chain = {}, retry = 'budget', deadlinesMs, rows = 1 } = options;
   const model = options.model ?? chain.models?.[0] ?? defaultModel;
   const seconds = run.seconds ?? options.seconds ?? OVERLOAD_SECONDS;
-  const capacity = capacityOf(chain, model);
+  const capacity = capacityOf(chain, model) / rows;
   const [low, high] = [mix(BASE_LOAD), mix(load)];
   const flows = CLASS_NAMES.map((name, rank): Flow => {
     const [base, over] = [low[rank] as number, high[rank] as number];
@@ -81,6 +83,7 @@ export function stepPlan(options: StepOptions, run: RunOptions): Plan {
       ]),
       deadlinesMs: deadlinesMs ?? [model.deadlineMs],
       retry,
+      rows,
     };
   });
   const phases = phasesOf(seconds);

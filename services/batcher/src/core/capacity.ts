@@ -9,6 +9,8 @@ const CONGESTED = 0.95;
 /** Share of a standard request's deadline that admission lets a prediction use. */
 const STANDARD_SHARE = 0.7;
 const DEADLINES_KEPT = 64;
+/** The least wait of fewer requests is chance. */
+const ENOUGH = 8;
 
 /**
  * `demand`: what callers want of this batcher, in instances. `hopMs`: to a worker and back. `othersMs`: a run of another model
@@ -34,6 +36,9 @@ export class Capacity {
   #fillSum = 0;
   #batches = 0;
   #leastWaitMs = Number.POSITIVE_INFINITY;
+  /** Requests of class standard that left since then; the one of them that waited least says how long the queue stands. */
+  #left = 0;
+  #leftSinceMs = Number.NEGATIVE_INFINITY;
   #dropped = 0;
   fill = 1;
   /** Instances, before and without γ. */
@@ -60,10 +65,15 @@ export class Capacity {
     return this.raw * this.#gamma;
   }
 
-  /** A batch ended on a healthy instance. `short`: nothing was left that could have joined it. */
-  ended(rows: number, fullRows: number, short: boolean): void {
-    this.#fillSum += short ? Math.min(1, rows / fullRows) : 1;
+  /**
+   * A batch ended on a healthy instance. `short`: nothing was left that could have joined it. `idleMs`: before it the instance had
+   * nothing to do for so long. Too little work shows in small batches; where one request fills a batch, in pauses between them.
+   */
+  ended(rows: number, { fullRows, short, idleMs }: { fullRows: number; short: boolean; idleMs: number }): void {
+    const fill = Math.min(1, rows / fullRows);
+    this.#fillSum += short ? fill : 1;
     this.#batches += 1;
+    if (fill >= FULL) this.#batches += Math.min(PERIOD_MS, idleMs) / this.runMs;
   }
 
   /** Requests were let in and could not finish any more. */
@@ -71,8 +81,9 @@ export class Capacity {
     this.#dropped += requests;
   }
 
-  /** A request of class standard left for an instance. */
-  waited(ms: number): void {
+  /** So many requests of class standard left for an instance; `ms`: the shortest time that one of them waited. */
+  waited(requests: number, ms: number): void {
+    this.#left += requests;
     if (ms < this.#leastWaitMs) this.#leastWaitMs = ms;
   }
 
@@ -121,16 +132,19 @@ export class Capacity {
     this.#periodAtMs = nowMs;
     if (this.#batches > 0) this.fill = this.#fillSum / this.#batches;
     if (this.#corrects) {
-      const next = this.#next(seen);
+      const next = this.#next(seen, nowMs);
       this.#gamma = Math.min(BOUNDS.most, Math.max(BOUNDS.least, next));
     }
     this.#fillSum = 0;
     this.#batches = 0;
     this.#dropped = 0;
+    if (this.#left < ENOUGH && seen.refusing) return;
+    this.#left = 0;
+    this.#leftSinceMs = nowMs;
     this.#leastWaitMs = Number.POSITIVE_INFINITY;
   }
 
-  #next({ refusing, demand, hopMs, othersMs }: Seen): number {
+  #next({ refusing, demand, hopMs, othersMs }: Seen, nowMs: number): number {
     const gamma = this.#gamma;
     if (!refusing) return gamma + 0.02 * (1 - gamma);
     if (this.#batches === 0) return gamma; // nothing was seen
@@ -138,14 +152,18 @@ export class Capacity {
     if (this.fill < FULL) {
       return demand < CONGESTED * this.corrected ? gamma : gamma * (1 + Math.min(0.1, 0.2 * (1 - this.fill)));
     }
-    const waited = this.#leastWaitMs < Number.POSITIVE_INFINITY;
-    return waited && this.#leastWaitMs > 2 * this.#targetWaitMs(hopMs) + othersMs ? 0.97 * gamma : gamma;
+    if (this.#left < ENOUGH) return gamma;
+    const targetMs = this.#targetWaitMs(hopMs, (nowMs - this.#leftSinceMs) / this.#left);
+    return this.#leastWaitMs > 2 * targetMs + othersMs ? 0.97 * gamma : gamma;
   }
 
-  /** The wait of a standing queue that admission aims at, ms. */
-  #targetWaitMs(hopMs: number): number {
+  /**
+   * The wait of a standing queue that admission aims at, ms. Where requests leave one by one, each for a batch of its own, the
+   * next one has to be at hand.
+   */
+  #targetWaitMs(hopMs: number, requestMs: number): number {
     const budgetMs = STANDARD_SHARE * this.#shortDeadlineMs() - 1.5 * this.runMs - hopMs;
-    return Math.max(2, Math.min(this.runMs / 2, budgetMs / 2));
+    return Math.max(2, Math.min(Math.max(this.runMs / 2, 1.5 * requestMs), budgetMs / 2));
   }
 
   /** The tenth part of the requests has less time than this. */

@@ -18,6 +18,8 @@ export type Dispatch = {
   readonly fullRows: number;
   /** Nothing was left that waits. */
   readonly short: boolean;
+  /** How long its instance had had nothing to do. */
+  readonly idleMs: number;
   /** What other models had at its worker when it left for an instance without other batches; undefined: it had one. */
   readonly behindMs: number | undefined;
   /** Its instance became suspect and what can still finish went elsewhere: nothing is done about its requests any more. */

@@ -22,7 +22,7 @@ export function learnFrom(dispatch: Dispatch, done: BatchDone, capacity: Capacit
   else if (behindMs !== undefined && behindMs > slot.hop.ms) slot.observeSharing(behindMs, awayMs - slot.hop.ms);
   const first = dispatch.work[0] as Work;
   if (warm) slot.runTime(first.variant).observe(rows, busyMs(dispatch, runMs, endedMs, nowMs), fullRows);
-  if (!suspect && !first.frame.durable) capacity?.ended(rows, fullRows, dispatch.short);
+  if (!suspect && !first.frame.durable) capacity?.ended(rows, dispatch);
 }
 
 /**

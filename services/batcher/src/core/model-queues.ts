@@ -154,6 +154,8 @@ export class ModelQueues {
     const { slot } = instance;
     const variant = batch[0]?.variant ?? '';
     const nowMs = this.#clock.now();
+    const behindMs = instance.inFlight === 0 ? slot.othersMs(nowMs) : undefined;
+    const idleSinceMs = Math.max(instance.endedMs, slot.othersEndedMs);
     return {
       batchId,
       model: slot.model,
@@ -166,7 +168,8 @@ export class ModelQueues {
       predictedMs: slot.runTime(variant).predictMs(rows),
       fullRows: this.operatingRows(slot, variant),
       short: this.requests.empty,
-      behindMs: instance.inFlight === 0 ? slot.othersMs(nowMs) : undefined,
+      idleMs: behindMs === 0 ? nowMs - idleSinceMs : 0,
+      behindMs,
       withdrawn: false,
       traceparent: '',
     };
@@ -242,14 +245,18 @@ export class ModelQueues {
     const nowMs = this.#clock.now();
     const costs = [0, 0, 0];
     let bulkRows = 0;
+    let standard = 0;
     let leastSinceMs = Number.NEGATIVE_INFINITY;
     for (const { rank, rows: own, cost, sinceMs } of batch) {
       costs[rank] = (costs[rank] ?? 0) + cost;
       if (rank === 2) bulkRows += own;
-      else if (rank === 1 && sinceMs > leastSinceMs) leastSinceMs = sinceMs;
+      else if (rank === 1) {
+        standard += 1;
+        if (sinceMs > leastSinceMs) leastSinceMs = sinceMs;
+      }
     }
     for (const [rank, cost] of costs.entries()) this.meter.left(rank, cost);
-    this.capacity.waited(nowMs - leastSinceMs);
+    this.capacity.waited(standard, nowMs - leastSinceMs);
     this.floor.earn(rows, slot.maxRows);
     this.bulkFloor.paid(rows, bulkRows, this.operatingRows(slot));
   }

@@ -7,6 +7,8 @@ import { served } from './fixtures.ts';
 
 const RULES = { shortestDeadlineMs: 1_000, slowStartMs: 0 };
 
+const FULL = { fullRows: 32, short: true, idleMs: 0 };
+
 const near = (actual: number, expected: number) =>
   assert.ok(Math.abs(actual - expected) < 1e-9, `expected ${expected}, got ${actual}`);
 
@@ -31,14 +33,17 @@ const corrected = (fields: {
   fill?: number;
   short?: boolean;
   waitMs?: number;
+  left?: number;
+  idleMs?: number;
   demand?: number;
 }) => {
-  const { refusing = true, fill = 1, short = true, waitMs = 0, demand = 5 } = fields;
+  const { refusing = true, fill = 1, short = true, waitMs = 0, left = 100, idleMs = 0, demand = 5 } = fields;
   const capacity = new Capacity(true);
   capacity.measure([slotOf(20)], RULES, 0);
-  capacity.ended(32 * fill, 32, short);
-  capacity.observeDeadline(200);
-  capacity.waited(waitMs);
+  capacity.correct(seen(false), 0);
+  capacity.ended(32 * fill, { fullRows: 32, short, idleMs });
+  capacity.observeDeadline(400);
+  capacity.waited(left, waitMs);
   capacity.correct(seen(refusing, demand), 100);
   return capacity.gamma;
 };
@@ -99,11 +104,38 @@ test('while gateways refuse, a wait that never gets short lowers it', () => {
   near(corrected({ waitMs: 19 }), 1);
 });
 
+test('full batches with pauses between them raise it as small ones do', () => {
+  near(corrected({ idleMs: 20 / 3 }), 1.05); // a third of a run without work: 1 of 4/3
+  near(corrected({ idleMs: 1 }), 1);
+  near(corrected({ idleMs: 20, demand: 0.9 }), 1);
+});
+
+test('requests that fill a batch each wait for each other, which is no standing queue', () => {
+  near(corrected({ waitMs: 35, left: 8 }), 1); // one leaves each 12.5 ms: aimed at are 18.75
+  near(corrected({ waitMs: 38, left: 8 }), 0.97);
+});
+
+test('of a few requests the least wait is chance: more are awaited', () => {
+  const capacity = new Capacity(true);
+  capacity.measure([slotOf(20)], RULES, 0);
+  capacity.correct(seen(false), 0);
+  const period = (nowMs: number) => {
+    capacity.ended(32, FULL);
+    capacity.waited(3, 400);
+    capacity.observeDeadline(500);
+    capacity.correct(seen(true), nowMs);
+    return capacity.gamma;
+  };
+  near(period(100), 1);
+  near(period(200), 1);
+  near(period(300), 0.97);
+});
+
 test('a wait behind a run of another model on the same worker is no sign of too much work', () => {
   const capacity = new Capacity(true);
   capacity.measure([slotOf(20)], RULES, 0);
-  capacity.ended(32, 32, true);
-  capacity.waited(200);
+  capacity.ended(32, FULL);
+  capacity.waited(100, 200);
   capacity.correct({ ...seen(true), othersMs: 200 }, 100);
   near(capacity.gamma, 1);
 });
@@ -111,9 +143,9 @@ test('a wait behind a run of another model on the same worker is no sign of too 
 test('with short deadlines the wait that is too long is shorter', () => {
   const capacity = new Capacity(true);
   capacity.measure([slotOf(20)], RULES, 0);
-  capacity.ended(32, 32, true);
+  capacity.ended(32, FULL);
   for (let i = 0; i < 100; i += 1) capacity.observeDeadline(i % 5 === 0 ? 60 : 400);
-  capacity.waited(11); // ½ · (0.7 · 60 − 1.5 · 20 − 2) = 5
+  capacity.waited(100, 11); // ½ · (0.7 · 60 − 1.5 · 20 − 2) = 5
   capacity.correct(seen(true), 100);
   near(capacity.gamma, 0.97);
 });
@@ -122,7 +154,7 @@ test('a capacity that was raised comes down again when requests it let in cannot
   const capacity = new Capacity(true);
   capacity.measure([slotOf(20)], RULES, 0);
   const period = (fill: number, dropped: number, nowMs: number) => {
-    capacity.ended(32 * fill, 32, true);
+    capacity.ended(32 * fill, FULL);
     capacity.dropped(dropped);
     capacity.correct(seen(true), nowMs);
     return capacity.gamma;
@@ -138,8 +170,8 @@ test('it is brought up to date ten times a second, stays within half and double,
   let nowMs = 0;
   const periods = (count: number, refusing: boolean, fill: number, waitMs: number) => {
     for (let i = 0; i < count; i += 1) {
-      capacity.ended(32 * fill, 32, true);
-      capacity.waited(waitMs);
+      capacity.ended(32 * fill, FULL);
+      capacity.waited(100, waitMs);
       nowMs += 50;
       capacity.correct(seen(refusing), nowMs);
     }
@@ -162,7 +194,7 @@ test('without a batch in the period nothing is corrected, and switched off nothi
   capacity.correct(seen(true), 100);
   assert.equal(capacity.gamma, 1);
   const off = new Capacity(false);
-  off.ended(1, 32, true);
+  off.ended(1, FULL);
   off.correct(seen(true), 100);
   assert.deepEqual([off.gamma, off.fill], [1, 1 / 32]);
 });
