@@ -15,7 +15,8 @@ const HELP = `Scenario O1 on the real chain: 0.7 of capacity, then several times
   node test/load/flood.ts [options]
 
   --model NAME       simulated (default) or another of the repository that takes one row
-  --capacity N       requests/s; measured in a closed loop if not given
+  --capacity N       requests/s; if not given it is measured in a closed loop before and after each flood: offered are
+                     multiples of what was measured before, goodput is a share of the mean of both
   --times LIST       multiples of capacity (default 2,5,10)
   --vip-calls N      the flood lasts until so many vip calls were offered (default 0: only --seconds counts)
   --seconds N        of the flood, at least (default 20); calm before it 30, after it 10
@@ -87,6 +88,8 @@ function readOptions() {
   };
 }
 
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
 const options = readOptions();
 if (options.help) console.log(HELP);
 else await main();
@@ -103,15 +106,21 @@ async function main(): Promise<void> {
   if (options.pin) pinWorkers(mesh);
   const { model, deadlineMs, rowsEach } = options;
   await untilServed(mesh, model);
-  const capacity =
-    options.capacity ||
-    (await capacityOf(mesh, { model, deadlineMs: 5_000, inFlight: 128, seconds: 8, rows: rowsEach }));
-  say(`capacity ${capacity.toFixed(1)} requests/s`);
+  const capacityNow = async (): Promise<number> => {
+    // Enough to keep the worker busy: more would be refused, and refusing them would slow the rest down.
+    const inFlight = Math.max(16, Math.round(128 / rowsEach));
+    const load = { model, deadlineMs: 5_000, inFlight, seconds: 8, rows: rowsEach };
+    const measured = options.capacity || (await capacityOf(mesh, load));
+    say(`capacity ${measured.toFixed(1)} requests/s`);
+    return measured;
+  };
+  const capacities = [await capacityNow()];
   const lines: FloodFigures[] = [];
   const rows: FloodRun['rows'][] = [];
   for (const times of options.times) {
     const retry = options.tries > 1 ? ({ kind: 'naive', tries: options.tries } as const) : ({ kind: 'none' } as const);
     const { vipCalls, seconds, protocol } = options;
+    const capacity = capacities.at(-1) as number;
     const flood = {
       model,
       capacity,
@@ -127,7 +136,8 @@ async function main(): Promise<void> {
     };
     const run = await oneFlood(mesh, flood);
     if (options.json !== '') writeFileSync(join(`${options.json}-${times}.json`), JSON.stringify(run.report));
-    lines.push(figuresOf(run.report, capacity, times));
+    capacities.push(await capacityNow());
+    lines.push(figuresOf(run.report, mean(capacities.slice(-2)), times));
     rows.push(run.rows);
     say(figuresTable(lines));
   }
@@ -136,7 +146,7 @@ async function main(): Promise<void> {
       `${startedLate} of ${ran} rows began after their deadline, ${wasted} ended after it`,
   );
   const text = [
-    `${aboutRun()} Model ${model}, capacity ${capacity.toFixed(1)} requests/s${options.pin ? ' with its worker on a core of its own' : ''}, deadline ${deadlineMs} ms${rowsEach > 1 ? `, ${rowsEach} rows a request` : ''}.`,
+    `${aboutRun()} Model ${model}, capacity ${capacities.map((one) => one.toFixed(1)).join(', ')} requests/s${options.pin ? ' with its worker on a core of its own' : ''}, deadline ${deadlineMs} ms${rowsEach > 1 ? `, ${rowsEach} rows a request` : ''}.`,
     figuresTable(lines),
     options.times.map((times, n) => `${times} ×: ${late[n]}`).join('; '),
   ].join('\n\n');
