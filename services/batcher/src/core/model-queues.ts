@@ -10,6 +10,7 @@ import { JobsFloor } from './jobs-floor.ts';
 import { LoadMeter } from './load-meter.ts';
 import { MeshView } from './mesh-view.ts';
 import type { BatchRules } from './model-rules.ts';
+import { partsOf } from './parts-of.ts';
 import type { Place } from './place.ts';
 import type { Prediction } from './run-time.ts';
 import type { Slot } from './slot.ts';
@@ -242,21 +243,9 @@ export class ModelQueues {
   #left({ batch, rows, expired }: Taken<Work>, slot: Slot): void {
     this.capacity.dropped(expired.length);
     if (rows === 0) return;
-    const nowMs = this.#clock.now();
-    const costs = [0, 0, 0];
-    let bulkRows = 0;
-    let standard = 0;
-    let leastSinceMs = Number.NEGATIVE_INFINITY;
-    for (const { rank, rows: own, cost, sinceMs } of batch) {
-      costs[rank] = (costs[rank] ?? 0) + cost;
-      if (rank === 2) bulkRows += own;
-      else if (rank === 1) {
-        standard += 1;
-        if (sinceMs > leastSinceMs) leastSinceMs = sinceMs;
-      }
-    }
+    const { costs, bulkRows, standard, latestStandardMs } = partsOf(batch);
     for (const [rank, cost] of costs.entries()) this.meter.left(rank, cost);
-    this.capacity.waited(standard, nowMs - leastSinceMs);
+    this.capacity.waited(standard, this.#clock.now() - latestStandardMs);
     this.floor.earn(rows, slot.maxRows);
     this.bulkFloor.paid(rows, bulkRows, this.operatingRows(slot));
   }
