@@ -22,7 +22,7 @@ import {
 } from 'nats';
 import { NatsKv } from './nats-kv.ts';
 
-/** With `nats-kv.ts` the only importer of `nats`: no error, enum or codec of it leaves, so another client line is two files away. */
+/** The only file that imports `nats`: no error, enum or codec of it leaves this and `nats-kv.ts`, so another client line is near. */
 
 /** `code` is the status of a header-only message (408, 409, 503 …), 0 for an ordinary one. Payload bytes are a view. */
 export type RawMessage = {
@@ -57,6 +57,8 @@ const toRaw = (m: Msg): RawMessage => ({
   code: m.headers?.code ?? 0,
   header: (name) => m.headers?.get(name, Match.IgnoreCase) || undefined,
 });
+
+export type { KV } from 'nats';
 
 export const apiCode = (thrown: unknown): number =>
   thrown instanceof NatsError ? (thrown.api_error?.err_code ?? 0) : 0;

@@ -1,4 +1,4 @@
-import type { KV } from 'nats';
+import type { KV } from './nats-client.ts';
 import { apiCode, type RawSubscription, unavailable } from './nats-client.ts';
 
 export type KvEntry = { key: string; value: Uint8Array | undefined };
