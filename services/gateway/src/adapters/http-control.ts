@@ -1,0 +1,16 @@
+import type { FastifyInstance } from 'fastify';
+import { modelConfig } from '../core/model-config.ts';
+import type { DoorContext } from './door-context.ts';
+import { type ModelParams, namesOf } from './model-params.ts';
+import { servedRecord } from './oip-metadata.ts';
+
+/** Triton's additions to the HTTP door that run no model; the same answers as the gRPC door. */
+export function controlRoutes(app: FastifyInstance, { keys, catalogue }: DoorContext): void {
+  for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {
+    app.get<{ Params: ModelParams }>(`${path}/config`, (request) => {
+      keys.identify(request.headers.authorization);
+      const { model, version } = namesOf(request.params);
+      return modelConfig(servedRecord(catalogue, model, version));
+    });
+  }
+}
