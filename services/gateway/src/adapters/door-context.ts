@@ -5,6 +5,7 @@ import type { KeyRing } from '../core/identity.ts';
 import type { Pipeline } from '../core/pipeline.ts';
 import type { RequestObserver } from '../telemetry.ts';
 import type { ModelCatalogue } from './model-catalogue.ts';
+import type { StatisticsExchange } from './statistics-exchange.ts';
 
 /** What every door works with. */
 export type DoorContext = {
@@ -14,10 +15,11 @@ export type DoorContext = {
   pipeline: Pipeline;
   admission: Pick<Admission, 'atDoor' | 'beforeBody'>;
   catalogue: ModelCatalogue;
+  statistics: Pick<StatisticsExchange, 'gather'>;
   observer: RequestObserver;
   maxBodyBytes: number;
   isReady(): boolean;
 };
 
 /** What requests for inference need of it. */
-export type InferContext = Omit<DoorContext, 'catalogue' | 'isReady'>;
+export type InferContext = Omit<DoorContext, 'catalogue' | 'statistics' | 'isReady'>;

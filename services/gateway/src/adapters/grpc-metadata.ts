@@ -6,6 +6,7 @@ import { modelConfig } from '../core/model-config.ts';
 import type { DoorContext } from './door-context.ts';
 import { SERVICE } from './grpc-call.ts';
 import { modelMetadata, repositoryIndex, servedRecord, serverMetadata } from './oip-metadata.ts';
+import { modelStatistics } from './oip-statistics.ts';
 
 type ModelName = { name?: string; version?: string };
 
@@ -32,6 +33,10 @@ export function serveMetadata(context: DoorContext): GrpcService[] {
     serve('ModelConfig', ({ name = '', version }: ModelName, call) => {
       keys.identify(call.header('authorization'));
       return { config: modelConfig(servedRecord(catalogue, name, version)) };
+    }),
+    serve('ModelStatistics', ({ name = '', version }: ModelName, call) => {
+      keys.identify(call.header('authorization'));
+      return modelStatistics(context, name, version);
     }),
     serve('RepositoryIndex', ({ ready = false }: { ready?: boolean }, call) => {
       keys.identify(call.header('authorization'));

@@ -11,6 +11,7 @@ export const EXTENSIONS = [
   'binary_tensor_data',
   'parameters',
   'schedule_policy',
+  'statistics',
   'model_repository',
   'model_configuration',
 ];

@@ -53,7 +53,9 @@ export class Pipeline {
       const entry = this.#accept(request, settle);
       this.#prepare(entry);
       return () => {
-        if (this.#take(entry.seq) !== undefined && entry.sentAtMs > 0) this.#ports.cancelled(entry.seq);
+        if (this.#take(entry.seq) === undefined) return;
+        this.#ports.statistics.failed(entry, this.#ports.clock.now());
+        if (entry.sentAtMs > 0) this.#ports.cancelled(entry.seq);
       };
     } catch (thrown) {
       settle.failed(SpillwayError.from(thrown));
@@ -116,18 +118,21 @@ export class Pipeline {
       model.features !== undefined && !this.#ports.admission.congested(request.model, classRank(request.trafficClass));
     if (atOnce) entry.waitingFor = 1;
     const { traceparent, trafficClass } = request;
-    const { effects } = this.#ports.admission;
-    const allowStale = effects.staleAllowed && request.accept.degraded;
+    const { admission, clock, statistics } = this.#ports;
+    const allowStale = admission.effects.staleAllowed && request.accept.degraded;
+    entry.askedAtMs = clock.now();
     this.#ports.cacheGet({ key: entry.cacheKey, traceparent, trafficClass, allowStale }, (found) => {
       if (!this.#pending.has(entry.seq)) return;
       if (found === undefined) {
         entry.cache = 'miss';
+        statistics.missed(entry, clock.now());
         this.#decide(entry, atOnce);
         return;
       }
       this.#pending.take(entry.seq);
       entry.cache = found.stale ? 'stale' : 'hit';
       if (found.stale) markDegraded(entry, 'stale');
+      statistics.hit(entry, clock.now());
       const outputs = decodeTensors(found.value);
       entry.settle.answered({ model: model.model, outputs, receipt: emptyReceipt(entry) });
     });
@@ -224,11 +229,18 @@ export class Pipeline {
 
   /** Ends a request with an error, unless it has ended. */
   fail(seq: number, error: SpillwayError): void {
-    this.#take(seq)?.settle.failed(error);
+    const entry = this.#take(seq);
+    if (entry !== undefined) this.#fail(entry, error);
   }
 
   failAll(error: SpillwayError): void {
-    for (const entry of this.#pending.takeAll()) this.#ended(entry).settle.failed(error);
+    for (const entry of this.#pending.takeAll()) this.#fail(this.#ended(entry), error);
+  }
+
+  /** @param queueMs As a worker said. */
+  #fail(entry: Entry, error: SpillwayError, queueMs?: number): void {
+    this.#ports.statistics.failed(entry, this.#ports.clock.now(), queueMs);
+    entry.settle.failed(error);
   }
 
   /** Whoever takes a request out answers it. */
@@ -255,25 +267,28 @@ export class Pipeline {
       this.#send(entry, { ...item, budgetMs: entry.deadlineMs - nowMs }, route);
     }
     const due = this.#pending.expired();
-    for (const entry of due) this.#ended(entry).settle.failed(expired(entry));
+    for (const entry of due) this.#fail(this.#ended(entry), expired(entry));
     return due.length;
   }
 
   /** A worker's answers. What is not pending any more was answered before: ignored. */
   onReply(frame: ReplyFrame): void {
+    const nowMs = this.#ports.clock.now();
     for (const item of frame.items) {
       const entry = this.#take(item.seq);
       if (entry === undefined) continue;
       this.#ports.admission.answered(entry.request.model);
       if (item.errorCode !== '') {
         const code = isErrorCode(item.errorCode) ? item.errorCode : 'INTERNAL';
-        entry.settle.failed(new SpillwayError(code, item.errorMessage, { reason: item.errorReason || undefined }));
+        const error = new SpillwayError(code, item.errorMessage, { reason: item.errorReason || undefined });
+        this.#fail(entry, error, item.queueMs);
         continue;
       }
       if (entry.cacheKey !== undefined && !entry.request.noStore && entry.degraded === '') {
         const { ttlMs = 0, staleMs = 0 } = entry.model.responseCache ?? {};
         this.#ports.cachePut({ key: entry.cacheKey, value: item.tensors, ttlMs, staleMs });
       }
+      this.#ports.statistics.ran(entry, frame, item.queueMs, nowMs);
       entry.settle.answered(answerOf(entry, frame, item.tensors, item.queueMs));
     }
   }

@@ -134,7 +134,7 @@ test('repository, server and models say what is there', async () => {
 });
 
 test('what is not served yet says so by itself', async () => {
-  for (const name of ['ModelStatistics', 'RepositoryModelLoad', 'RepositoryModelUnload']) {
+  for (const name of ['RepositoryModelLoad', 'RepositoryModelUnload']) {
     assert.equal((await failureOf(client.call(name, {}))).code, 12, name);
   }
 });
