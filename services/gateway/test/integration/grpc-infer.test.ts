@@ -144,6 +144,12 @@ test('the health service knows the server and the service by name', async () => 
   assert.deepEqual(await client.health('inference.GRPCInferenceService'), { status: 'SERVING' });
 });
 
+test('the health service knows every service that is served, those of reflection too', async () => {
+  for (const version of ['v1', 'v1alpha']) {
+    assert.deepEqual(await client.health(`grpc.reflection.${version}.ServerReflection`), { status: 'SERVING' });
+  }
+});
+
 test('compressed messages are read', async () => {
   using gzip = new InferenceClient(world.mesh.gateway.ports.grpc, { 'grpc.default_compression_algorithm': 2 });
   const { answer } = await gzip.infer(ask('mlp', [7, 2]));
