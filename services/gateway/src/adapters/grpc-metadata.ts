@@ -3,6 +3,7 @@ import { loadedMethod, loadServices } from '@spillway/rpc/load';
 import type { GrpcService } from '@spillway/rpc/method';
 import { serveUnary, type UnaryCall } from '@spillway/rpc/unary';
 import { modelConfig } from '../core/model-config.ts';
+import { ADMIN_SCOPE, refuseModelControl } from '../core/model-control.ts';
 import type { DoorContext } from './door-context.ts';
 import { SERVICE } from './grpc-call.ts';
 import { modelMetadata, repositoryIndex, servedRecord, serverMetadata } from './oip-metadata.ts';
@@ -42,5 +43,11 @@ export function serveMetadata(context: DoorContext): GrpcService[] {
       keys.identify(call.header('authorization'));
       return { models: repositoryIndex(catalogue, ready) };
     }),
+    ...['RepositoryModelLoad', 'RepositoryModelUnload'].map((name) =>
+      serve(name, ({ parameters }: { parameters?: object }, call) => {
+        const allowed = keys.hasScope(keys.identify(call.header('authorization')), ADMIN_SCOPE);
+        throw refuseModelControl({ allowed, parameters });
+      }),
+    ),
   ];
 }

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { modelConfig } from '../core/model-config.ts';
+import { ADMIN_SCOPE, refuseModelControl } from '../core/model-control.ts';
 import type { DoorContext } from './door-context.ts';
 import { type ModelParams, namesOf } from './model-params.ts';
 import { servedRecord } from './oip-metadata.ts';
@@ -24,4 +25,11 @@ export function controlRoutes(app: FastifyInstance, context: DoorContext): void 
     keys.identify(request.headers.authorization);
     return modelStatistics(context, '', undefined);
   });
+  for (const action of ['load', 'unload']) {
+    app.post(`/v2/repository/models/:model/${action}`, (request) => {
+      const allowed = keys.hasScope(keys.identify(request.headers.authorization), ADMIN_SCOPE);
+      const { parameters } = (request.body ?? {}) as { parameters?: unknown };
+      throw refuseModelControl({ allowed, parameters });
+    });
+  }
 }
