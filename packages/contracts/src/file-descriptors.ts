@@ -109,12 +109,13 @@ function messageOf(type: protobuf.Type): IDescriptorProto {
 
 function fieldOf(field: protobuf.Field): IFieldDescriptorProto {
   const { name, id: number, parent, partOf } = field;
+  const jsonName = camelCase(name); // without it tools print the name as written
   if (field instanceof protobuf.MapField) {
     const typeName = `${parent?.fullName}.${entryName(name)}`;
-    return { name, number, label: REPEATED, type: MESSAGE, typeName };
+    return { name, number, label: REPEATED, type: MESSAGE, typeName, jsonName };
   }
   return {
-    ...{ name, number, label: field.repeated ? REPEATED : OPTIONAL, ...typeOf(field) },
+    ...{ name, number, label: field.repeated ? REPEATED : OPTIONAL, ...typeOf(field), jsonName },
     ...(partOf && parent instanceof protobuf.Type && { oneofIndex: parent.oneofsArray.indexOf(partOf) }),
   };
 }
@@ -129,14 +130,15 @@ function typeOf({ type, resolvedType }: protobuf.FieldBase): Pick<IFieldDescript
 const entryOf = (field: protobuf.MapField): IDescriptorProto => ({
   name: entryName(field.name),
   field: [
-    { name: 'key', number: 1, label: OPTIONAL, type: SCALARS[field.keyType] as number },
-    { name: 'value', number: 2, label: OPTIONAL, ...typeOf(field) },
+    { name: 'key', number: 1, label: OPTIONAL, type: SCALARS[field.keyType] as number, jsonName: 'key' },
+    { name: 'value', number: 2, label: OPTIONAL, ...typeOf(field), jsonName: 'value' },
   ],
   options: { mapEntry: true },
 });
 
-const entryName = (field: string): string =>
-  `${field.replace(/(?:^|_)([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase())}Entry`;
+const camelCase = (name: string): string => name.replace(/_+(.?)/g, (_match, next: string) => next.toUpperCase());
+
+const entryName = (field: string): string => `${camelCase(`_${field}`)}Entry`;
 
 const enumOf = ({ name, values }: protobuf.Enum): IEnumDescriptorProto => ({
   name,

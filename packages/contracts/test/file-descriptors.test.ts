@@ -74,8 +74,15 @@ test('fields keep their names, numbers and types; names of types are full', () =
     label: 3,
     type: 11,
     typeName: '.inference.ModelInferRequest.InferInputTensor',
+    jsonName: 'inputs',
   });
-  assert.deepEqual(fields['raw_input_contents'], { name: 'raw_input_contents', number: 7, label: 3, type: 12 });
+  assert.deepEqual(fields['raw_input_contents'], {
+    name: 'raw_input_contents',
+    number: 7,
+    label: 3,
+    type: 12,
+    jsonName: 'rawInputContents',
+  });
   const input = fieldsOf(messageOf('model_config.proto', 'ModelInput'));
   assert.deepEqual(input['data_type'], {
     name: 'data_type',
@@ -83,6 +90,7 @@ test('fields keep their names, numbers and types; names of types are full', () =
     label: 1,
     type: 14,
     typeName: '.inference.DataType',
+    jsonName: 'dataType',
   });
 });
 
