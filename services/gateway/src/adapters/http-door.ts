@@ -7,6 +7,7 @@ import type { Effects } from '../core/admission/types.ts';
 import type { DoorContext } from './door-context.ts';
 import { controlRoutes } from './http-control.ts';
 import { InferRoute, matchInfer } from './http-infer.ts';
+import { guardMethods } from './method-guard.ts';
 import { type ModelParams, namesOf } from './model-params.ts';
 import { modelMetadata, repositoryIndex, serverMetadata } from './oip-metadata.ts';
 
@@ -109,6 +110,7 @@ function routes(app: FastifyInstance, context: DoorContext): void {
       done(new SpillwayError('INVALID_REQUEST', 'body: expected JSON', { cause }));
     }
   });
+  const guard = guardMethods(app);
   app.get('/v2', () => serverMetadata());
   app.get('/v2/', () => serverMetadata());
   app.get('/v2/health/live', () => ({ live: true }));
@@ -135,4 +137,5 @@ function routes(app: FastifyInstance, context: DoorContext): void {
     return repositoryIndex(context.catalogue, onlyReady);
   });
   controlRoutes(app, context);
+  guard();
 }

@@ -46,6 +46,24 @@ test('what is not there is MODEL_NOT_FOUND, and a wrong key is refused', async (
   assert.equal((await failureOf(world.client.call('ModelConfig', { name: 'mlp' }, { headers }))).code, 16);
 });
 
+test('a path that is served refuses other methods by name, one that is not is NOT_FOUND', async () => {
+  for (const [method, path, allow] of [
+    ['POST', '/v2', 'GET, HEAD'],
+    ['DELETE', '/v2/models/mlp', 'GET, HEAD'],
+    ['POST', '/v2/models/mlp/versions/1/config', 'GET, HEAD'],
+    ['PUT', '/v2/models/stats', 'GET, HEAD'],
+    ['GET', '/v2/repository/index', 'POST'],
+    ['GET', '/v2/repository/models/mlp/load', 'POST'],
+  ] as const) {
+    const response = await fetch(url + path, { method });
+    const { error } = (await response.json()) as { error: string };
+    assert.deepEqual([response.status, response.headers.get('allow')], [405, allow], path);
+    assert.equal(error, `expected ${allow}, got ${method}`);
+  }
+  assert.equal((await fetch(`${url}/v2/nothing`, { method: 'POST' })).status, 404);
+  assert.equal((await fetch(`${url}/v2/models/mlp`, { method: 'HEAD' })).status, 200);
+});
+
 test('the extension is listed at both doors', async () => {
   const { extensions } = (await (await fetch(`${url}/v2`)).json()) as { extensions: string[] };
   assert.ok(extensions.includes('model_configuration'));
