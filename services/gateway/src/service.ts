@@ -28,9 +28,11 @@ import { exchangeLoad } from './adapters/load-exchange.ts';
 import { watchModels } from './adapters/model-catalogue.ts';
 import { rehearse } from './adapters/rehearsal.ts';
 import { watchSelf } from './adapters/self-watch.ts';
+import { exchangeStatistics } from './adapters/statistics-exchange.ts';
 import type { GatewayConfig } from './config.ts';
 import { Admission } from './core/admission/admission.ts';
 import type { Mechanism } from './core/admission/settings.ts';
+import { ModelStatistics } from './core/model-statistics.ts';
 import { Pipeline } from './core/pipeline.ts';
 import { observeAdmission, observeEvents, observeRequests } from './telemetry.ts';
 
@@ -125,12 +127,15 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
     else admission.setModel(record);
   });
 
+  const counted = new ModelStatistics();
+  const statistics = opening.use(exchangeStatistics({ bus, clock, wallClock, counted }));
   const pacer = new FramePacer(() => pipeline.flush().map(publisher.publish));
   const pipeline: Pipeline = new Pipeline(
     {
       clock,
       model: (name) => catalogue.get(name),
       admission,
+      statistics: counted,
       cacheGet: (lookup, found) => (lookup.trafficClass === 'vip' ? caches.vip : caches.others).get(lookup, found),
       cachePut: caches.others.put,
       fetchFeatures: (want, done) => (want.trafficClass === 'vip' ? features.vip : features.others).fetch(want, done),
@@ -184,6 +189,7 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
     pipeline,
     admission,
     catalogue,
+    statistics,
     observer,
     jobs: jobDesk({ bus, clock, epochMs: wallClock.epochMs }),
     maxBodyBytes: config.maxBodyBytes,

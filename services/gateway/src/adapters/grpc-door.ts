@@ -1,3 +1,5 @@
+import { PROTO_DIR } from '@spillway/contracts/protos';
+import { serveReflection } from '@spillway/rpc/reflection';
 import { startGrpcServer } from '@spillway/rpc/server';
 import type { DoorContext } from './door-context.ts';
 import { serveInfer } from './grpc-infer.ts';
@@ -14,13 +16,14 @@ export type GrpcDoor = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
-/** The gRPC door: the Open Inference Protocol v2 with Triton's additions, and the standard health service. */
+/** The gRPC door: the Open Inference Protocol v2 with Triton's additions, and the standard health and reflection services. */
 export async function openGrpcDoor(context: DoorContext, options: GrpcDoorOptions): Promise<GrpcDoor> {
   const streams = serveStreamInfer(context);
+  const reflection = serveReflection(['grpc_service.proto'], [`${PROTO_DIR}/inference`]);
   const server = await startGrpcServer({
     host: options.host,
     port: options.port,
-    services: [serveInfer(context), streams.service, ...serveMetadata(context)],
+    services: [serveInfer(context), streams.service, ...serveMetadata(context), ...reflection.services],
     maxReceiveBytes: context.maxBodyBytes,
     publicDoor: true,
   });
@@ -29,6 +32,7 @@ export async function openGrpcDoor(context: DoorContext, options: GrpcDoorOption
     setServing: server.setServing,
     drain: (timeoutMs) => {
       streams.drain();
+      reflection.close();
       return server.drain(timeoutMs);
     },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),

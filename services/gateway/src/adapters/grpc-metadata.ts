@@ -1,12 +1,13 @@
-import type { Codec } from '@spillway/contracts/codec';
 import { PROTO_DIR } from '@spillway/contracts/protos';
-import { SpillwayError } from '@spillway/errors/spillway-error';
-import { loadServices } from '@spillway/rpc/load';
+import { loadedMethod, loadServices } from '@spillway/rpc/load';
 import type { GrpcService } from '@spillway/rpc/method';
 import { serveUnary, type UnaryCall } from '@spillway/rpc/unary';
+import { modelConfig } from '../core/model-config.ts';
+import { ADMIN_SCOPE, refuseModelControl } from '../core/model-control.ts';
 import type { DoorContext } from './door-context.ts';
 import { SERVICE } from './grpc-call.ts';
-import { modelMetadata, repositoryIndex, serverMetadata } from './oip-metadata.ts';
+import { modelMetadata, repositoryIndex, servedRecord, serverMetadata } from './oip-metadata.ts';
+import { modelStatistics } from './oip-statistics.ts';
 
 type ModelName = { name?: string; version?: string };
 
@@ -15,14 +16,9 @@ export function serveMetadata(context: DoorContext): GrpcService[] {
   const definition = loadServices(['grpc_service.proto'], [`${PROTO_DIR}/inference`])[SERVICE];
   const serve = <Request, Response>(
     name: string,
-    answer: (request: Request, call: UnaryCall) => Response,
-  ): GrpcService => {
-    const method = definition?.[name];
-    if (method === undefined) throw new Error(`bug: grpc_service.proto has no method ${name}`);
-    const request = codecOf<Request>(method.requestSerialize, method.requestDeserialize);
-    const response = codecOf<Response>(method.responseSerialize, method.responseDeserialize);
-    return serveUnary({ path: method.path, request, response }, async (message, call) => answer(message, call));
-  };
+    answer: (request: Request, call: UnaryCall) => Response | Promise<Response>,
+  ): GrpcService =>
+    serveUnary(loadedMethod<Request, Response>(definition, name), async (message, call) => answer(message, call));
   const { catalogue, keys } = context;
   return [
     serve('ServerLive', () => ({ live: true })),
@@ -35,23 +31,23 @@ export function serveMetadata(context: DoorContext): GrpcService[] {
       keys.identify(call.header('authorization'));
       return modelMetadata(catalogue, name, version);
     }),
+    serve('ModelConfig', ({ name = '', version }: ModelName, call) => {
+      keys.identify(call.header('authorization'));
+      return { config: modelConfig(servedRecord(catalogue, name, version)) };
+    }),
+    serve('ModelStatistics', ({ name = '', version }: ModelName, call) => {
+      keys.identify(call.header('authorization'));
+      return modelStatistics(context, name, version);
+    }),
     serve('RepositoryIndex', ({ ready = false }: { ready?: boolean }, call) => {
       keys.identify(call.header('authorization'));
       return { models: repositoryIndex(catalogue, ready) };
     }),
+    ...['RepositoryModelLoad', 'RepositoryModelUnload'].map((name) =>
+      serve(name, ({ parameters }: { parameters?: object }, call) => {
+        const allowed = keys.hasScope(keys.identify(call.header('authorization')), ADMIN_SCOPE);
+        throw refuseModelControl({ allowed, parameters });
+      }),
+    ),
   ];
-}
-
-/** These methods are called rarely: the conversions of proto-loader cost nothing that matters. */
-function codecOf<T>(serialize: (value: T) => Buffer, deserialize: (bytes: Buffer) => T): Codec<T> {
-  return {
-    encode: serialize,
-    decode: (bytes) => {
-      try {
-        return deserialize(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-      } catch (cause) {
-        throw new SpillwayError('INVALID_REQUEST', 'expected a protobuf message of its type', { cause });
-      }
-    },
-  };
 }

@@ -1,14 +1,16 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { isName } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toOip } from '@spillway/errors/to-oip';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Effects } from '../core/admission/types.ts';
 import type { DoorContext } from './door-context.ts';
-import { InferRoute, matchInfer, nameFromUrl } from './http-infer.ts';
+import { controlRoutes } from './http-control.ts';
+import { InferRoute, matchInfer } from './http-infer.ts';
 import { serveJobBatches } from './http-job-batch.ts';
 import { serveJobs } from './http-jobs.ts';
+import { guardMethods } from './method-guard.ts';
+import { type ModelParams, namesOf } from './model-params.ts';
 import { modelMetadata, repositoryIndex, serverMetadata } from './oip-metadata.ts';
 
 export type HttpDoorOptions = {
@@ -89,8 +91,6 @@ function refuseMethod(req: IncomingMessage, res: ServerResponse): void {
   res.end(JSON.stringify(body));
 }
 
-type ModelParams = { model: string; version?: string };
-
 function routes(app: FastifyInstance, context: DoorContext): void {
   app.setErrorHandler((thrown, _request, reply) => {
     const clientError = (thrown as { statusCode?: number }).statusCode;
@@ -114,6 +114,7 @@ function routes(app: FastifyInstance, context: DoorContext): void {
       done(new SpillwayError('INVALID_REQUEST', 'body: expected JSON', { cause }));
     }
   });
+  const guard = guardMethods(app);
   app.get('/v2', () => serverMetadata());
   app.get('/v2/', () => serverMetadata());
   app.get('/v2/health/live', () => ({ live: true }));
@@ -139,11 +140,6 @@ function routes(app: FastifyInstance, context: DoorContext): void {
     const onlyReady = (request.body as { ready?: unknown } | null)?.ready === true;
     return repositoryIndex(context.catalogue, onlyReady);
   });
-}
-
-function namesOf(params: ModelParams): { model: string; version: string | undefined } {
-  const model = nameFromUrl(params.model, 'model');
-  if (params.version === undefined) return { model, version: undefined };
-  if (!isName(params.version)) throw new SpillwayError('MODEL_NOT_FOUND', 'version: expected a number');
-  return { model, version: params.version };
+  controlRoutes(app, context);
+  guard();
 }

@@ -104,6 +104,11 @@ export class KeyRing {
     this.#verified.delete(known.header);
   }
 
+  /** Whether the key that called has this scope; a caller without a key has none. */
+  hasScope({ keyId }: Identity, scope: string): boolean {
+    return this.#byId.get(keyId)?.record.scopes.includes(scope) ?? false;
+  }
+
   /**
    * The class of a tenant that is known by something else than a key (the subject of an event): the highest of its valid keys,
    * standard for a tenant without one. O(keys).

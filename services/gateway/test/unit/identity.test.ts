@@ -48,6 +48,16 @@ test('a call without a key is anonymous only where that is allowed', () => {
   assert.throws(() => ring({}, false).identify(undefined), refused);
 });
 
+test('a key has the scopes of its record, and a caller without a key has none', () => {
+  const keys = ring({ scopes: ['infer', 'admin'] });
+  assert.deepEqual(
+    [keys.hasScope(keys.identify(header), 'admin'), keys.hasScope(keys.identify(undefined), 'admin')],
+    [true, false],
+  );
+  const plain = ring();
+  assert.equal(plain.hasScope(plain.identify(header), 'admin'), false);
+});
+
 test('a key that is set is known at once, one that is removed is refused at once', () => {
   const keys = empty();
   assert.throws(() => keys.identify(header), refused);
