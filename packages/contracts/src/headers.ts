@@ -22,6 +22,13 @@ export const HEADERS = {
   error: 'spillway-error',
   reason: 'spillway-reason',
   retryAfterMs: 'retry-after-ms',
+  limitRequests: 'x-ratelimit-limit-requests',
+  remainingRequests: 'x-ratelimit-remaining-requests',
+  resetRequests: 'x-ratelimit-reset-requests',
+  /** Ours: a quota in ms of a model instance. */
+  limitCost: 'x-ratelimit-limit-cost',
+  remainingCost: 'x-ratelimit-remaining-cost',
+  resetCost: 'x-ratelimit-reset-cost',
   job: 'spillway-job',
   originSubject: 'spillway-origin-subject',
   originSeq: 'spillway-origin-seq',

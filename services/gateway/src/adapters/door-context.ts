@@ -12,7 +12,7 @@ export type DoorContext = {
   ids: RequestIds;
   keys: KeyRing;
   pipeline: Pipeline;
-  admission: Pick<Admission, 'atDoor' | 'beforeBody'>;
+  admission: Pick<Admission, 'atDoor' | 'beforeBody' | 'quotaOf'>;
   catalogue: ModelCatalogue;
   observer: RequestObserver;
   maxBodyBytes: number;

@@ -4,6 +4,7 @@ import { SpillwayError } from '@spillway/errors/spillway-error';
 import { loadServices } from '@spillway/rpc/load';
 import type { GrpcService } from '@spillway/rpc/method';
 import { serveUnary, type UnaryCall } from '@spillway/rpc/unary';
+import { putRateLimits } from '../core/rate-limit-fields.ts';
 import type { DoorContext } from './door-context.ts';
 import { SERVICE } from './grpc-call.ts';
 import { modelMetadata, repositoryIndex, serverMetadata } from './oip-metadata.ts';
@@ -23,7 +24,11 @@ export function serveMetadata(context: DoorContext): GrpcService[] {
     const response = codecOf<Response>(method.responseSerialize, method.responseDeserialize);
     return serveUnary({ path: method.path, request, response }, async (message, call) => answer(message, call));
   };
-  const { catalogue, keys } = context;
+  const { catalogue } = context;
+  const identify = (call: UnaryCall): void => {
+    const { keyId } = context.keys.identify(call.header('authorization'));
+    putRateLimits(call.setTrailer, context.admission.quotaOf(keyId), context.clock.now());
+  };
   return [
     serve('ServerLive', () => ({ live: true })),
     serve('ServerReady', () => ({ ready: context.isReady() })),
@@ -32,11 +37,11 @@ export function serveMetadata(context: DoorContext): GrpcService[] {
       ready: context.isReady() && catalogue.isReady(name, version === '' ? undefined : version),
     })),
     serve('ModelMetadata', ({ name = '', version }: ModelName, call) => {
-      keys.identify(call.header('authorization'));
+      identify(call);
       return modelMetadata(catalogue, name, version);
     }),
     serve('RepositoryIndex', ({ ready = false }: { ready?: boolean }, call) => {
-      keys.identify(call.header('authorization'));
+      identify(call);
       return { models: repositoryIndex(catalogue, ready) };
     }),
   ];

@@ -3,8 +3,9 @@ import type { AddressInfo } from 'node:net';
 import { isName } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toOip } from '@spillway/errors/to-oip';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Effects } from '../core/admission/types.ts';
+import { putRateLimits } from '../core/rate-limit-fields.ts';
 import type { DoorContext } from './door-context.ts';
 import { InferRoute, matchInfer, nameFromUrl } from './http-infer.ts';
 import { modelMetadata, repositoryIndex, serverMetadata } from './oip-metadata.ts';
@@ -110,6 +111,11 @@ function routes(app: FastifyInstance, context: DoorContext): void {
       done(new SpillwayError('INVALID_REQUEST', 'body: expected JSON', { cause }));
     }
   });
+  const identify = (request: FastifyRequest, reply: FastifyReply): void => {
+    const { keyId } = context.keys.identify(request.headers.authorization);
+    const put = (name: string, value: string) => void reply.header(name, value);
+    putRateLimits(put, context.admission.quotaOf(keyId), context.clock.now());
+  };
   app.get('/v2', () => serverMetadata());
   app.get('/v2/', () => serverMetadata());
   app.get('/v2/health/live', () => ({ live: true }));
@@ -118,8 +124,8 @@ function routes(app: FastifyInstance, context: DoorContext): void {
     return reply.code(ready ? 200 : 503).send({ live: true, ready });
   });
   for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {
-    app.get<{ Params: ModelParams }>(path, (request) => {
-      context.keys.identify(request.headers.authorization);
+    app.get<{ Params: ModelParams }>(path, (request, reply) => {
+      identify(request, reply);
       const { model, version } = namesOf(request.params);
       return modelMetadata(context.catalogue, model, version);
     });
@@ -130,8 +136,8 @@ function routes(app: FastifyInstance, context: DoorContext): void {
       return reply.code(ready ? 200 : 503).send({ name: model, ready });
     });
   }
-  app.post('/v2/repository/index', (request) => {
-    context.keys.identify(request.headers.authorization);
+  app.post('/v2/repository/index', (request, reply) => {
+    identify(request, reply);
     const onlyReady = (request.body as { ready?: unknown } | null)?.ready === true;
     return repositoryIndex(context.catalogue, onlyReady);
   });
