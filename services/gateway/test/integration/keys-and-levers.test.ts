@@ -82,7 +82,8 @@ test('a key is accepted as soon as it is created and refused as soon as it is re
   const key = await spillway('keys', 'create', '--tenant', 'acme', '--class', 'bulk', '--rate', '50');
   const id = (await created).slice('set '.length);
   assert.match(key, new RegExp(`^sk_${id}_[0-9A-Za-z]{43}$`));
-  assert.deepEqual(ring.identify(`Bearer ${key}`), { tenant: 'acme', trafficClass: 'bulk', keyId: id });
+  const scopes = ['infer', 'jobs', 'events'];
+  assert.deepEqual(ring.identify(`Bearer ${key}`), { tenant: 'acme', trafficClass: 'bulk', keyId: id, scopes });
   assert.deepEqual(ring.records()[0]?.quota, { requestsPerSecond: 50 });
 
   const revoked = changes.next((change) => change === `gone ${id}`);
