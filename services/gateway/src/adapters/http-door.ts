@@ -1,8 +1,10 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { isName } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toOip } from '@spillway/errors/to-oip';
+import type { ServerTls } from '@spillway/rpc/server-tls';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Effects } from '../core/admission/types.ts';
 import { putRateLimits } from '../core/rate-limit-fields.ts';
@@ -15,6 +17,8 @@ export type HttpDoorOptions = {
   port: number;
   maxRequestsPerSocket: number;
   effects: Pick<Effects, 'connectionsLimited'>;
+  /** Absent: plain HTTP. */
+  tls?: ServerTls | undefined;
 };
 export type HttpDoor = {
   port: number;
@@ -35,6 +39,15 @@ const MAX_HEADERS = 100;
 /** Connections that wait to be accepted; the kernel may allow fewer. One that finds no room tries again after a second. */
 const BACKLOG = 4_096;
 
+function listener(tls: ServerTls | undefined, onRequest: RequestListener): Server {
+  if (tls === undefined) return createServer(LIMITS, onRequest);
+  const required = tls.requireClientCertificate;
+  const certificates = { requestCert: required, rejectUnauthorized: required };
+  const server = createTlsServer({ ...LIMITS, ...tls.context(), ...certificates }, onRequest);
+  tls.onChange((context) => server.setSecureContext(context));
+  return server;
+}
+
 /**
  * The HTTP door. The infer route is answered on plain node:http: routed through fastify it cost measurably more (see
  * docs/benchmarks.md); every other route is fastify's.
@@ -47,7 +60,7 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
     bodyLimit: context.maxBodyBytes,
     logger: false,
     serverFactory: (handler) => {
-      server = createServer(LIMITS, (req, res) => {
+      server = listener(options.tls, (req, res) => {
         // Deep in brown-out nobody is sent to open a new connection: that costs as much as several refusals.
         if (server !== undefined) server.maxRequestsPerSocket = effects.connectionsLimited ? 0 : maxRequestsPerSocket;
         const route = matchInfer(req.url ?? '');
