@@ -27,12 +27,13 @@ export const OPTIONS = {
   json: { type: 'boolean' },
 } as const;
 
-/** Options that an action takes; `create` takes every other one. */
-const OPTIONS_OF: Record<string, readonly string[]> = {
-  rotate: ['overlap', 'expires', 'json'],
-  list: ['json'],
-  revoke: [],
-};
+/** The actions, and the options that each takes. */
+const ACTIONS = new Map<string, readonly string[]>([
+  ['create', Object.keys(OPTIONS).filter((name) => name !== 'overlap')],
+  ['rotate', ['overlap', 'expires', 'json']],
+  ['list', ['json']],
+  ['revoke', []],
+]);
 const WITH_ID = ['rotate', 'revoke'];
 
 export async function run(context: Context, argv: string[]): Promise<number> {
@@ -40,14 +41,12 @@ export async function run(context: Context, argv: string[]): Promise<number> {
     required: ['create, rotate, list or revoke'],
     optional: ['ID'],
   });
-  const [action, id] = positionals;
-  if (action !== 'create' && OPTIONS_OF[action ?? ''] === undefined)
-    throw usageError(`keys: expected create, rotate, list or revoke, got "${action}"`, 'keys');
-  for (const name of Object.keys(values)) {
-    const fits = action === 'create' ? name !== 'overlap' : OPTIONS_OF[action ?? '']?.includes(name);
-    if (fits !== true) throw usageError(`keys ${action}: --${name} is no option of it`, 'keys');
-  }
-  if (!WITH_ID.includes(action ?? '') && id !== undefined)
+  const [action = '', id] = positionals;
+  const takes = ACTIONS.get(action);
+  if (takes === undefined) throw usageError(`keys: expected create, rotate, list or revoke, got "${action}"`, 'keys');
+  const wrong = Object.keys(values).find((name) => !takes.includes(name));
+  if (wrong !== undefined) throw usageError(`keys ${action}: --${wrong} is no option of it`, 'keys');
+  if (!WITH_ID.includes(action) && id !== undefined)
     throw usageError(`keys ${action}: "${id}" is one word too many`, 'keys');
   const { json = false, ...options } = values;
   if (action === 'create') await create(context, options, json);
