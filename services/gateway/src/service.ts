@@ -29,6 +29,7 @@ import { watchModels } from './adapters/model-catalogue.ts';
 import { rehearse } from './adapters/rehearsal.ts';
 import { watchSelf } from './adapters/self-watch.ts';
 import { exchangeStatistics } from './adapters/statistics-exchange.ts';
+import { watchTlsFiles } from './adapters/tls-files.ts';
 import type { GatewayConfig } from './config.ts';
 import { Admission } from './core/admission/admission.ts';
 import type { Mechanism } from './core/admission/settings.ts';
@@ -71,6 +72,13 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
       waitingFor: () => [...waitingFor],
     }),
   );
+  const tls = watchTlsFiles({
+    files: { cert: config.tlsCert, key: config.tlsKey, clientCa: config.tlsClientCa },
+    reloadMs: config.tlsReloadMs,
+    onReload: () => log.info('TLS files have changed and count for new connections'),
+    onFault: (err) => log.error({ err }, 'changed TLS files do not fit; the former ones stay'),
+  });
+  if (tls !== undefined) opening.use(tls);
   const rehearsed = rehearse(config.rehearsalRequests, clock);
   rehearsed.catch(() => undefined); // looked at before the doors open
   const keys = loadKeys(config.keysFile, { allowAnonymous: config.allowAnonymous, epochMs: wallClock.epochMs });
@@ -202,9 +210,10 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
       port: config.httpPort,
       maxRequestsPerSocket: config.maxRequestsPerSocket,
       effects: admission.effects,
+      tls,
     }),
   );
-  const grpc = opening.use(await openGrpcDoor(context, { host: config.host, port: config.grpcPort }));
+  const grpc = opening.use(await openGrpcDoor(context, { host: config.host, port: config.grpcPort, tls }));
   const eventsObserver = observeEvents({ log, metrics });
   const events = opening.use(new EventsDoor(context, { bus, epochMs: wallClock.epochMs, observer: eventsObserver }));
   state.set('ready');

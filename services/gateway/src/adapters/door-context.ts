@@ -14,7 +14,7 @@ export type DoorContext = {
   ids: RequestIds;
   keys: KeyRing;
   pipeline: Pipeline;
-  admission: Pick<Admission, 'atDoor' | 'beforeBody'>;
+  admission: Pick<Admission, 'atDoor' | 'beforeBody' | 'quotaOf'>;
   catalogue: ModelCatalogue;
   statistics: Pick<StatisticsExchange, 'gather'>;
   observer: RequestObserver;

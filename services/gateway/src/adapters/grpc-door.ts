@@ -1,12 +1,14 @@
 import { PROTO_DIR } from '@spillway/contracts/protos';
 import { serveReflection } from '@spillway/rpc/reflection';
 import { startGrpcServer } from '@spillway/rpc/server';
+import type { ServerTls } from '@spillway/rpc/server-tls';
 import type { DoorContext } from './door-context.ts';
 import { serveInfer } from './grpc-infer.ts';
 import { serveMetadata } from './grpc-metadata.ts';
 import { serveStreamInfer } from './grpc-stream-infer.ts';
 
-export type GrpcDoorOptions = { host: string; port: number };
+/** Without `tls` it is plain. */
+export type GrpcDoorOptions = { host: string; port: number; tls?: ServerTls | undefined };
 export type GrpcDoor = {
   port: number;
   /** What the health service says. NOT_SERVING until told otherwise. */
@@ -26,6 +28,7 @@ export async function openGrpcDoor(context: DoorContext, options: GrpcDoorOption
     services: [serveInfer(context), streams.service, ...serveMetadata(context), ...reflection.services],
     maxReceiveBytes: context.maxBodyBytes,
     publicDoor: true,
+    tls: options.tls,
   });
   return {
     port: server.port,

@@ -3,7 +3,10 @@ import { loadedMethod, loadServices } from '@spillway/rpc/load';
 import type { GrpcService } from '@spillway/rpc/method';
 import { serveUnary, type UnaryCall } from '@spillway/rpc/unary';
 import { modelConfig } from '../core/model-config.ts';
-import { ADMIN_SCOPE, refuseModelControl } from '../core/model-control.ts';
+import { refuseModelControl } from '../core/model-control.ts';
+import { putRateLimits } from '../core/rate-limit-fields.ts';
+import type { Identity } from '../core/request.ts';
+import { requireScope } from '../core/scopes.ts';
 import type { DoorContext } from './door-context.ts';
 import { SERVICE } from './grpc-call.ts';
 import { modelMetadata, repositoryIndex, servedRecord, serverMetadata } from './oip-metadata.ts';
@@ -19,7 +22,12 @@ export function serveMetadata(context: DoorContext): GrpcService[] {
     answer: (request: Request, call: UnaryCall) => Response | Promise<Response>,
   ): GrpcService =>
     serveUnary(loadedMethod<Request, Response>(definition, name), async (message, call) => answer(message, call));
-  const { catalogue, keys } = context;
+  const { catalogue } = context;
+  const identify = (call: UnaryCall): Identity => {
+    const identity = context.keys.identify(call.header('authorization'));
+    putRateLimits(call.setTrailer, context.admission.quotaOf(identity.keyId), context.clock.now());
+    return identity;
+  };
   return [
     serve('ServerLive', () => ({ live: true })),
     serve('ServerReady', () => ({ ready: context.isReady() })),
@@ -28,25 +36,25 @@ export function serveMetadata(context: DoorContext): GrpcService[] {
       ready: context.isReady() && catalogue.isReady(name, version === '' ? undefined : version),
     })),
     serve('ModelMetadata', ({ name = '', version }: ModelName, call) => {
-      keys.identify(call.header('authorization'));
+      identify(call);
       return modelMetadata(catalogue, name, version);
     }),
     serve('ModelConfig', ({ name = '', version }: ModelName, call) => {
-      keys.identify(call.header('authorization'));
+      identify(call);
       return { config: modelConfig(servedRecord(catalogue, name, version)) };
     }),
     serve('ModelStatistics', ({ name = '', version }: ModelName, call) => {
-      keys.identify(call.header('authorization'));
+      identify(call);
       return modelStatistics(context, name, version);
     }),
     serve('RepositoryIndex', ({ ready = false }: { ready?: boolean }, call) => {
-      keys.identify(call.header('authorization'));
+      identify(call);
       return { models: repositoryIndex(catalogue, ready) };
     }),
     ...['RepositoryModelLoad', 'RepositoryModelUnload'].map((name) =>
       serve(name, ({ parameters }: { parameters?: object }, call) => {
-        const allowed = keys.hasScope(keys.identify(call.header('authorization')), ADMIN_SCOPE);
-        throw refuseModelControl({ allowed, parameters });
+        requireScope(identify(call), 'admin');
+        throw refuseModelControl(parameters);
       }),
     ),
   ];

@@ -1,24 +1,11 @@
 import { SpillwayError } from '@spillway/errors/spillway-error';
 
-/** Of the key that may control models. */
-export const ADMIN_SCOPE = 'admin';
-
-export type ModelControl = {
-  /** The key that calls has the scope. */
-  allowed: boolean;
-  /** As they came: an object by name, or nothing. */
-  parameters: unknown;
-};
-
 /**
  * What Triton's load and unload of a model are answered with. Workers load what their folders hold when they start and cannot be
- * told to do otherwise, so every call is refused: who may not ask learns only that, and who sends a model along that this will
- * never be taken.
+ * told to do otherwise, so every call is refused, and who sends a model along learns that this will never be taken.
+ * @param parameters As they came: an object by name, or nothing.
  */
-export function refuseModelControl({ allowed, parameters }: ModelControl): SpillwayError {
-  if (!allowed) {
-    return new SpillwayError('FORBIDDEN', `authorization: expected a key with the scope "${ADMIN_SCOPE}"`);
-  }
+export function refuseModelControl(parameters: unknown): SpillwayError {
   if (typeof (parameters ?? {}) !== 'object' || Array.isArray(parameters)) {
     return new SpillwayError('INVALID_REQUEST', 'parameters: expected an object');
   }
