@@ -31,6 +31,8 @@ export type RawMessage = {
   reply: string;
   code: number;
   header(name: string): string | undefined;
+  /** As they were written. */
+  headerNames(): string[];
 };
 
 export type RawSubscription = { stop(): void };
@@ -48,6 +50,7 @@ const toRaw = (m: Msg): RawMessage => ({
   reply: m.reply ?? '',
   code: m.headers?.code ?? 0,
   header: (name) => m.headers?.get(name, Match.IgnoreCase) || undefined,
+  headerNames: () => m.headers?.keys() ?? [],
 });
 
 const apiCode = (thrown: unknown): number => (thrown instanceof NatsError ? (thrown.api_error?.err_code ?? 0) : 0);

@@ -27,6 +27,7 @@ import { exchangeLoad } from './adapters/load-exchange.ts';
 import { watchModels } from './adapters/model-catalogue.ts';
 import { rehearse } from './adapters/rehearsal.ts';
 import { watchSelf } from './adapters/self-watch.ts';
+import { StuckJobs } from './adapters/stuck-jobs.ts';
 import type { GatewayConfig } from './config.ts';
 import { Admission } from './core/admission/admission.ts';
 import type { Mechanism } from './core/admission/settings.ts';
@@ -199,6 +200,13 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
   const grpc = opening.use(await openGrpcDoor(context, { host: config.host, port: config.grpcPort }));
   const eventsObserver = observeEvents({ log, metrics });
   const events = opening.use(new EventsDoor(context, { bus, epochMs: wallClock.epochMs, observer: eventsObserver }));
+  opening.use(
+    new StuckJobs({
+      bus,
+      onEnded: (facts) => log.warn(facts, 'a job was ended that nobody could end'),
+      onFault: (err) => log.warn({ err }, 'stuck jobs could not be ended yet'),
+    }),
+  );
   state.set('ready');
   const lease = keepLease(bus, () => ({
     service: 'gateway',
