@@ -18,6 +18,8 @@ export const resultSubject = (tenant: string, job: string): string =>
 
 export const dlqSubject = (reason: string): string => `spillway.v1.dlq.${name(reason, 'reason')}`;
 
+export const ALL_DEAD_LETTERS = 'spillway.v1.dlq.>';
+
 export const healthSubject = (instance: string): string => `spillway.v1.health.${name(instance, 'instance')}`;
 export const ALL_HEALTH = 'spillway.v1.health.*';
 

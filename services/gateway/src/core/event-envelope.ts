@@ -11,7 +11,6 @@ export type EventMessage = {
   subject: string;
   payload: Uint8Array;
   streamSeq: number;
-  ackSubject: string;
   header(name: string): string | undefined;
   headerNames(): string[];
 };

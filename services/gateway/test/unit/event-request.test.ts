@@ -9,7 +9,6 @@ const event = (over: { subject?: string; payload?: unknown; headers?: Record<str
   subject: over.subject ?? 'spillway.v1.events.acme.infer.mlp',
   payload: Buffer.isBuffer(over.payload) ? over.payload : Buffer.from(JSON.stringify(over.payload ?? body)),
   streamSeq: 7,
-  ackSubject: '',
   header: (name) => over.headers?.[name],
   headerNames: () => Object.keys(over.headers ?? {}),
 });
