@@ -91,9 +91,9 @@ const MAX_EVENT_HEADER_BYTES = 8 * 1_024;
  */
 export function deadLetterMessage(letter: DeadLetter, maxPayload: number): StreamMessage {
   const { error, job, headers = {}, payload } = letter;
-  const given = Object.entries(headers).map(([name, value]) => [name, headerText(value)] as const);
+  const given = Object.entries(headers);
   const wholeHeaders =
-    given.every(([name, value]) => value === headers[name]) &&
+    given.every(([, value]) => !/[\r\n]/.test(value)) &&
     given.reduce((sum, [name, value]) => sum + name.length + Buffer.byteLength(value) + 4, 0) <= MAX_EVENT_HEADER_BYTES;
   const maxBytes = maxPayload - HEADER_BYTES;
   const whole = wholeHeaders && (payload?.byteLength ?? 0) <= maxBytes;
@@ -102,7 +102,7 @@ export function deadLetterMessage(letter: DeadLetter, maxPayload: number): Strea
     msgId: letter.msgId,
     payload: payload?.subarray(0, maxBytes) ?? new Uint8Array(),
     headers: {
-      ...(wholeHeaders && Object.fromEntries(given)),
+      ...(wholeHeaders && headers),
       ...(job !== undefined && { [HEADERS.job]: job }),
       [HEADERS.letter]: payload === undefined ? 'none' : whole ? letter.form : 'cut',
       [HEADERS.error]: error.code,

@@ -5,6 +5,7 @@ import { type PulledMessage, PullSource } from '@spillway/bus/pull';
 import { type Job, type WorkFrame, workFrameCodec } from '@spillway/contracts/messages';
 import { DLQ_STREAM, JOBS_STREAM, jobsConsumer, RESULTS_STREAM } from '@spillway/contracts/streams';
 import { dlqSubject, jobsSubject, resultSubject } from '@spillway/contracts/subjects';
+import { StuckJobs } from '../../src/adapters/stuck-jobs.ts';
 import { mlp } from '../unit/fixtures.ts';
 import { type GatewayUnderTest, startGatewayAt, startGatewayUnderTest, until } from './gateway-under-test.ts';
 import { lastOf, messagesIn, type Stored } from './jetstream-peek.ts';
@@ -84,7 +85,7 @@ test('a job whose last delivery died ends as an error and a dead letter, once, h
   await assertBuried(mesh);
 });
 
-test('what died while no gateway ran is found when one starts, and what merely waits is left alone', async () => {
+test('what died while no gateway ran is found when one starts', async () => {
   await using mesh = await startGatewayUnderTest({ models: [mlp] });
   await mesh.gateway[Symbol.asyncDispose]();
   const advised = Promise.withResolvers<void>();
@@ -100,9 +101,38 @@ test('what died while no gateway ran is found when one starts, and what merely w
   assert.ok(later.ports.http > 0);
   await until('it is ended', async () => (await messagesIn(mesh.bus, JOBS_STREAM)) === 0);
   await assertBuried(mesh);
+});
+
+test('what waits, runs or was handed back with a delay is left alone by a sweep, whatever else is stuck', async () => {
+  await using mesh = await startGatewayUnderTest({ models: [mlp] });
+  await mesh.gateway[Symbol.asyncDispose]();
+  const faults: unknown[] = [];
+  using stuck = new StuckJobs({ bus: mesh.bus, onEnded: () => undefined, onFault: (error) => faults.push(error) });
+  const slow = { ...jobsConsumer('bulk', 'mlp', 60_000), maxDeliver: 1 };
+  const held: PulledMessage[] = [];
+  const source: PullSource = new PullSource(
+    mesh.bus,
+    slow,
+    (message) => held.push(message),
+    () => source.request(1),
+  );
+  source.start();
+  const swept = async () => {
+    await stuck.sweep();
+    return messagesIn(mesh.bus, JOBS_STREAM);
+  };
+  for (let count = 1; count <= 3; count += 1) {
+    await publish(mesh.bus);
+    source.request(1);
+    await until('it is delivered', () => held.length === count);
+  }
+  assert.equal(await swept(), 3, 'all run');
+  held[0]?.nak(60_000);
+  held[1]?.ack();
+  await until('the middle one is acknowledged', async () => (await messagesIn(mesh.bus, JOBS_STREAM)) === 2);
+  assert.equal(await swept(), 2, 'one is delayed, one runs');
   await publish(mesh.bus);
-  await using another = await startGatewayAt(mesh.nats.url);
-  assert.ok(another.ports.http > 0);
-  await until('the sweep is over', async () => (await messagesIn(mesh.bus, DLQ_STREAM)) === 1);
-  assert.equal(await messagesIn(mesh.bus, JOBS_STREAM), 1);
+  assert.equal(await swept(), 3, 'one waits');
+  await source.stop();
+  assert.deepEqual(faults, []);
 });

@@ -117,7 +117,7 @@ export class ResultStore {
           await bury(this.#bus, deadJob(job, error, frame?.payload, deliveries));
         }
         this.#tell(job, TERM);
-        return { outcome: 'failed', error };
+        return stored.failed ? { outcome: 'failed', error } : { outcome: 'already_stored' };
       }
     }
   }
