@@ -27,10 +27,31 @@ const MAX_ATTRIBUTE_CHARACTERS = 512;
 
 const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
 
-/** Undefined: the message is plain. A structured event says so in its content type, a binary one names its version. */
-export function modeOf({ header }: HeaderedMessage): CloudEventMode | undefined {
-  if (/^application\/cloudevents/i.test(header('content-type') ?? '')) return 'structured';
+const EVENT_TYPE = /^application\/cloudevents/i;
+const JSON_EVENT_TYPE = /^application\/cloudevents(\+json)?\s*(;|$)/i;
+
+/**
+ * Undefined: the message is plain, as far as its headers say. A structured event says so in its content type, a binary one names
+ * its version.
+ */
+export function modeByHeaders({ header }: Pick<HeaderedMessage, 'header'>): CloudEventMode | undefined {
+  if (EVENT_TYPE.test(header('content-type') ?? '')) return 'structured';
   return header('ce-specversion') === undefined ? undefined : 'binary';
+}
+
+/**
+ * Whether a payload without such headers is an event all the same: the Go SDK names no content type in structured mode. An infer
+ * request has `inputs` and no `specversion`.
+ */
+export function isBareEvent(payload: Uint8Array): boolean {
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  if (!bytes.includes('"specversion"')) return false;
+  try {
+    const members = JSON.parse(bytes.toString()) as Partial<Record<string, unknown>> | null;
+    return typeof members?.['specversion'] === 'string' && members['inputs'] === undefined;
+  } catch {
+    return false; // the request says what is wrong with it
+  }
 }
 
 /**
@@ -46,7 +67,7 @@ export function readCloudEvent(message: HeaderedMessage, mode: CloudEventMode): 
     return cloudEvent(mode, attribute, message.payload);
   }
   const contentType = message.header('content-type') ?? '';
-  if (!/^application\/cloudevents(\+json)?\s*(;|$)/i.test(contentType)) {
+  if (EVENT_TYPE.test(contentType) && !JSON_EVENT_TYPE.test(contentType)) {
     throw new SpillwayError(
       'UNSUPPORTED',
       'content-type: expected application/cloudevents+json, one event in a message',

@@ -3,7 +3,7 @@ import type { Job } from '@spillway/contracts/messages';
 import type { Name } from '@spillway/contracts/names';
 import { isReplySubject, parseEventsSubject, tenantOfEvent } from '@spillway/contracts/subjects';
 import { SpillwayError } from '@spillway/errors/spillway-error';
-import { type CloudEvent, modeOf, readCloudEvent } from './cloud-events.ts';
+import { type CloudEvent, isBareEvent, modeByHeaders, readCloudEvent } from './cloud-events.ts';
 import { jobIdOf } from './job-id.ts';
 
 /** A message of the events stream, as far as it matters here. */
@@ -41,9 +41,10 @@ export function openEvent(event: EventMessage, maxBytes: number): OpenedEvent {
   const { subject, streamSeq } = event;
   const tenant = tenantOfEvent(subject);
   const model = parseEventsSubject(subject)?.model ?? '';
-  const mode = modeOf(event);
+  const fits = event.payload.byteLength <= maxBytes;
+  const mode = modeByHeaders(event) ?? (fits && isBareEvent(event.payload) ? 'structured' : undefined);
   const read = attempt(() => {
-    if (event.payload.byteLength > maxBytes) throw tooLarge(maxBytes);
+    if (!fits) throw tooLarge(maxBytes);
     return mode && readCloudEvent(event, mode);
   });
   const cloudEvent = read.value;

@@ -4,7 +4,8 @@ import {
   type CloudEvent,
   decodeAttribute,
   type HeaderedMessage,
-  modeOf,
+  isBareEvent,
+  modeByHeaders,
   readCloudEvent,
 } from '../../src/core/cloud-events.ts';
 import { readTimestamp } from '../../src/core/timestamp.ts';
@@ -30,9 +31,20 @@ const refused = (read: () => unknown, text: RegExp, code = 'INVALID_REQUEST') =>
   });
 
 test('the mode is told by the content type, then by the version header; all else is plain', () => {
-  assert.equal(modeOf(message({ 'content-type': 'Application/CloudEvents+JSON; charset=utf-8' })), 'structured');
-  assert.equal(modeOf(message(REQUIRED)), 'binary');
-  assert.equal(modeOf(message({ 'content-type': 'application/json', 'ce-id': '1' })), undefined);
+  assert.equal(modeByHeaders(message({ 'content-type': 'Application/CloudEvents+JSON; charset=utf-8' })), 'structured');
+  assert.equal(modeByHeaders(message(REQUIRED)), 'binary');
+  assert.equal(modeByHeaders(message({ 'content-type': 'application/json', 'ce-id': '1' })), undefined);
+});
+
+test('an event in JSON is known without its content type, and an infer request is none', () => {
+  const isBare = (value: unknown) =>
+    isBareEvent(Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)));
+  assert.equal(isBare(JSON_EVENT), true);
+  assert.equal(isBare({ inputs: [{ name: 'specversion' }] }), false);
+  assert.equal(isBare({ specversion: '1.0', inputs: [] }), false);
+  for (const other of ['', '{', 'null', '["specversion"]', '{"specversion":'])
+    assert.equal(isBare(other), false, other);
+  assert.equal(structured({}, {} as never).id, '1');
 });
 
 test('a binary event has its attributes in headers and its data as payload', () => {
