@@ -26,7 +26,10 @@ export async function storeResult(bus: Bus, result: ResultMessage): Promise<Stor
   );
   const stored = first ? result : await readMessage(bus, RESULTS_STREAM, { last: subject });
   if (stored === undefined) return { first, failed: isFailure(headers) }; // its time in the stream is over
-  if (replyTo !== '' && replyTo !== subject) bus.publish(replyTo, stored.payload, { headers: stored.headers });
+  if (replyTo !== '' && replyTo !== subject) {
+    const { [NATS_HEADERS.msgId]: _, ...others } = stored.headers;
+    bus.publish(replyTo, stored.payload, { headers: others });
+  }
   return { first, failed: isFailure(stored.headers) };
 }
 
