@@ -29,6 +29,7 @@ export class StuckJobs {
   readonly #options: StuckJobsOptions;
   readonly #leave: () => void;
   readonly #timer: NodeJS.Timeout;
+  #closed = false;
 
   constructor(options: StuckJobsOptions) {
     const { bus } = options;
@@ -48,30 +49,31 @@ export class StuckJobs {
    * a consumer has ended everything.
    */
   async sweep(): Promise<void> {
-    const { bus, onFault } = this.#options;
+    const { bus } = this.#options;
+    if (!bus.up) return;
     try {
       for (const { filter, pending, unacknowledged, floor, delivered } of await readConsumers(bus, JOBS_STREAM)) {
         const upTo = pending === 0 && unacknowledged === 0 ? delivered : floor;
         for (let seq = 1; seq <= upTo; seq += 1) {
           const found = await readMessage(bus, JOBS_STREAM, { next: filter, seq });
-          if (found === undefined || found.seq > upTo) break;
+          if (found === undefined || found.seq > upTo || this.#closed) break;
           await this.#end(found, maxDeliver);
           seq = found.seq;
         }
       }
     } catch (thrown) {
-      onFault(SpillwayError.from(thrown)); // the next sweep is soon enough
+      this.#say(thrown); // the next sweep is soon enough
     }
   }
 
   async #advised(payload: Uint8Array): Promise<void> {
-    const { bus, onFault } = this.#options;
+    const { bus } = this.#options;
     try {
       const advisory = JSON.parse(Buffer.from(payload).toString()) as { stream_seq: number; deliveries: number };
       const found = await readMessage(bus, JOBS_STREAM, { seq: advisory.stream_seq });
       if (found !== undefined) await this.#end(found, advisory.deliveries);
     } catch (thrown) {
-      onFault(SpillwayError.from(thrown)); // the sweep finds it
+      this.#say(thrown); // the sweep finds it
     }
   }
 
@@ -87,7 +89,12 @@ export class StuckJobs {
     if (await deleteMessage(bus, JOBS_STREAM, seq)) onEnded(factsOf(frame, job, deliveries));
   }
 
+  #say(thrown: unknown): void {
+    if (!this.#closed) this.#options.onFault(SpillwayError.from(thrown));
+  }
+
   [Symbol.dispose](): void {
+    this.#closed = true;
     clearInterval(this.#timer);
     this.#leave();
   }

@@ -30,8 +30,9 @@ const lastJob = async () => {
 };
 
 test('a CloudEvent becomes a job in either mode, and the same event one job', async () => {
-  await send(request, asHeaders(attributes));
+  await send(request, { ...asHeaders(attributes), 'ce-traceparent': `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` });
   const binary = await lastJob();
+  assert.equal(binary?.traceparent.slice(3, 35), 'a'.repeat(32), "the trace is the publisher's");
   assert.deepEqual({ ...binary?.event }, { mode: 'binary', id: 'order 1', correlationId: 'c-1' });
   assert.match(binary?.job ?? '', /^[a-z2-7]{32}$/);
   const count = await messagesIn(mesh.bus, JOBS_STREAM);
