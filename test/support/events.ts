@@ -1,5 +1,5 @@
 import { eventsSubject } from '@spillway/contracts/subjects';
-import { connect, headers as newHeaders } from 'nats';
+import { connect, createInbox, headers as newHeaders } from 'nats';
 
 export type StoredResult = { subject: string; header(name: string): string; body: Record<string, unknown> };
 export type DeadLetter = { subject: string; header(name: string): string; text: string };
@@ -47,6 +47,13 @@ export async function connectPublisher(url: string, tenant: string) {
       const all = newHeaders();
       for (const [name, value] of Object.entries(headers)) all.set(name, value);
       return js.publish(eventsSubject(tenant, model), payload, { headers: all, timeout: 5_000 });
+    },
+    /** An inbox of this client, and the first result that comes there. */
+    listen: () => {
+      const subject = createInbox();
+      const got = Promise.withResolvers<StoredResult>();
+      read(subject, ({ text, ...m }) => got.resolve({ ...m, body: JSON.parse(text) }));
+      return { subject, next: () => got.promise };
     },
     jobOf: (result: StoredResult): string => result.subject.split('.').at(-1) ?? '',
     [Symbol.asyncDispose]: () => nc.close(),

@@ -25,6 +25,14 @@ const EXPIRE_EVERY_MS = 250;
 const away = (): SpillwayError =>
   new SpillwayError('UNAVAILABLE', 'the message bus is away', { reason: 'bus', retryAfterMs: 1_000 });
 
+/** As the server counts them into its `max_payload`: `NATS/1.0`, a line for each, an empty line. */
+function headerBytes(headers: Record<string, string> | undefined): number {
+  if (headers === undefined) return 0;
+  let bytes = 12;
+  for (const [name, value] of Object.entries(headers)) bytes += name.length + Buffer.byteLength(value) + 4;
+  return bytes;
+}
+
 async function provision(client: NatsClient): Promise<void> {
   await Promise.all(STREAMS.map((spec) => client.applyStream(spec)));
   await Promise.all(BUCKETS.map((spec) => client.kv(spec)));
@@ -95,12 +103,13 @@ class ConnectedBus implements BusInternals {
         }),
       );
     }
-    if (payload.byteLength > this.maxPayload) {
-      const text = `expected at most ${this.maxPayload} bytes in a message, got ${payload.byteLength}`;
-      return Promise.reject(new SpillwayError('PAYLOAD_TOO_LARGE', text, { reason: 'max_payload' }));
-    }
     const headers =
       options.msgId === undefined ? options.headers : { ...options.headers, 'Nats-Msg-Id': options.msgId };
+    const bytes = payload.byteLength + headerBytes(headers);
+    if (bytes > this.maxPayload) {
+      const text = `expected at most ${this.maxPayload} bytes in a message, got ${bytes} with its headers`;
+      return Promise.reject(new SpillwayError('PAYLOAD_TOO_LARGE', text, { reason: 'max_payload' }));
+    }
     const { token, ack } = this.#acks.expect(options.timeoutMs ?? 2_000);
     try {
       this.client.publish(subject, payload, `${this.#ackInbox}.${token}`, headers);

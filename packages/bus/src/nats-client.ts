@@ -31,24 +31,16 @@ export type RawMessage = {
   reply: string;
   code: number;
   header(name: string): string | undefined;
+  /** As they were written. */
+  headerNames(): string[];
 };
 
 export type RawSubscription = { stop(): void };
 export type ClientOptions = { url: string; name: string; inboxPrefix: string; waitForServer?: boolean };
-/** `storedAtMs`: epoch ms of the server's clock. */
-export type StoredMessage = {
-  subject: string;
-  seq: number;
-  payload: Uint8Array;
-  storedAtMs: number;
-  header(name: string): string | undefined;
-};
 
 const DRAIN_LIMIT_MS = 2_000;
 const NO_STREAM = 10_059;
 const CONSUMER_EXISTS = 10_148;
-const NO_MESSAGE = 10_037;
-const NO_SUCH_SEQ = 10_043;
 
 const toRaw = (m: Msg): RawMessage => ({
   subject: m.subject,
@@ -56,6 +48,7 @@ const toRaw = (m: Msg): RawMessage => ({
   reply: m.reply ?? '',
   code: m.headers?.code ?? 0,
   header: (name) => m.headers?.get(name, Match.IgnoreCase) || undefined,
+  headerNames: () => m.headers?.keys() ?? [],
 });
 
 export type { KV } from 'nats';
@@ -214,35 +207,6 @@ export class NatsClient {
       });
     } catch (cause) {
       throw unavailable(`consumer ${spec.durable} of ${spec.stream} could not be provided`, cause);
-    }
-  }
-
-  /** The message at a place of a stream, or the last one of a subject; undefined: there is none (any more). */
-  async stored(stream: string, query: { seq: number } | { last_by_subj: string }): Promise<StoredMessage | undefined> {
-    try {
-      const jsm = await this.#nc.jetstreamManager({ timeout: 2_000, checkAPI: false });
-      const { subject, seq, data, header, time } = await jsm.streams.getMessage(stream, query);
-      return {
-        subject,
-        seq,
-        payload: data,
-        storedAtMs: time.getTime(),
-        header: (name) => header?.get(name, Match.IgnoreCase) || undefined,
-      };
-    } catch (thrown) {
-      if (apiCode(thrown) === NO_MESSAGE) return undefined;
-      throw unavailable(`stream ${stream} could not be read`, thrown);
-    }
-  }
-
-  /** Takes a message out of a stream. False: it was not there. */
-  async remove(stream: string, seq: number): Promise<boolean> {
-    try {
-      const jsm = await this.#nc.jetstreamManager({ timeout: 2_000, checkAPI: false });
-      return await jsm.streams.deleteMessage(stream, seq, false);
-    } catch (thrown) {
-      if (apiCode(thrown) === NO_SUCH_SEQ || apiCode(thrown) === NO_MESSAGE) return false;
-      throw unavailable(`stream ${stream} could not be changed`, thrown);
     }
   }
 

@@ -11,9 +11,13 @@ export type PulledMessage = {
   /** 1 at the first delivery. */
   deliveries: number;
   streamSeq: number;
+  /** When the server stored it, ms since the epoch. */
+  storedAtMs: number;
   /** Messages still waiting in the stream for this consumer. */
   pending: number;
   header(name: string): string | undefined;
+  /** As they were written. */
+  headerNames(): string[];
   ack(): void;
   nak(delayMs?: number): void;
   working(): void;
@@ -26,11 +30,19 @@ const NAK = Buffer.from('-NAK');
 const WORKING = Buffer.from('+WPI');
 const TERM = Buffer.from('+TERM');
 
+/** `storedAtMs`: when the server stored the message, ms since the epoch. */
+export type AckSubject = { deliveries: number; streamSeq: number; storedAtMs: number; pending: number };
+
 /** `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>`, or its longer form with domain and account. */
-export function parseAckSubject(subject: string): { deliveries: number; streamSeq: number; pending: number } {
+export function parseAckSubject(subject: string): AckSubject {
   const tokens = subject.split('.');
   const at = tokens.length >= 11 ? 6 : 4;
-  return { deliveries: Number(tokens[at]), streamSeq: Number(tokens[at + 1]), pending: Number(tokens[at + 4]) };
+  return {
+    deliveries: Number(tokens[at]),
+    streamSeq: Number(tokens[at + 1]),
+    storedAtMs: Number(tokens[at + 3]) / 1e6,
+    pending: Number(tokens[at + 4]),
+  };
 }
 
 /**
@@ -137,6 +149,7 @@ export class PullSource {
       ackSubject: reply,
       ...parseAckSubject(reply),
       header: message.header,
+      headerNames: message.headerNames,
       ack: () => say(ACK),
       nak: (delayMs) => say(delayMs === undefined ? NAK : Buffer.from(`-NAK {"delay":${Math.round(delayMs * 1e6)}}`)),
       working: () => say(WORKING),

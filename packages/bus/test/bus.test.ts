@@ -10,7 +10,6 @@ import { clientOf, connectBus } from '../src/connect.ts';
 import { openBucket } from '../src/kv.ts';
 import { keepLease, watchLeases } from '../src/leases.ts';
 import { type PulledMessage, PullSource } from '../src/pull.ts';
-import { storedMessages } from '../src/stored.ts';
 
 let nats: Awaited<ReturnType<typeof startNatsServer>>;
 let bus: Bus;
@@ -225,20 +224,4 @@ test('an entry is created once, and entries are given in pages in the order they
     [['a.three', 3]],
   );
   assert.deepEqual(await bucket.page('a.*', rest[0]!.revision, 10), []);
-});
-
-test('a stored message is found by its place and by its subject, until it is taken out', async () => {
-  const stored = storedMessages(bus);
-  const subject = resultSubject('t', 'job-stored');
-  assert.equal(await stored.last('SPILLWAY_RESULTS', subject), undefined);
-  const { seq } = await bus.publishToStream(subject, bytes('found'), { headers: { 'x-kind': 'result' } });
-  const found = await stored.last('SPILLWAY_RESULTS', subject);
-  assert.deepEqual(
-    [found?.seq, Buffer.from(found!.payload).toString(), found?.header('X-Kind')],
-    [seq, 'found', 'result'],
-  );
-  assert.equal((await stored.at('SPILLWAY_RESULTS', seq))?.subject, subject);
-  assert.equal(await stored.remove('SPILLWAY_RESULTS', seq), true);
-  assert.equal(await stored.remove('SPILLWAY_RESULTS', seq), false);
-  assert.equal(await stored.at('SPILLWAY_RESULTS', seq), undefined);
 });

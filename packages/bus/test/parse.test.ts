@@ -5,7 +5,7 @@ import { PubAcks, refusalOf } from '../src/pub-acks.ts';
 import { parseAckSubject } from '../src/pull.ts';
 
 test('both forms of an acknowledgement subject are read', () => {
-  const place = { deliveries: 2, streamSeq: 30, pending: 7 };
+  const place = { deliveries: 2, streamSeq: 30, storedAtMs: 1_700_000_000_000, pending: 7 };
   assert.deepEqual(parseAckSubject('$JS.ACK.S.C.2.30.4.1700000000000000000.7'), place);
   assert.deepEqual(parseAckSubject('$JS.ACK.D.ACC.S.C.2.30.4.1700000000000000000.7.rnd'), place);
 });
@@ -22,6 +22,7 @@ const ackOf = (token: string, body: object) => ({
   reply: '',
   code: 0,
   header: () => undefined,
+  headerNames: () => [],
 });
 
 test('an acknowledgement settles its own publish; what is not acknowledged in time is UNAVAILABLE', async () => {

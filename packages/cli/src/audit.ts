@@ -21,7 +21,7 @@ function userName(): string {
  */
 export async function audit(
   bus: Bus,
-  what: 'key' | 'lever' | 'preheat',
+  what: 'key' | 'lever' | 'preheat' | 'dlq',
   action: string,
   facts: Record<string, unknown>,
 ): Promise<void> {

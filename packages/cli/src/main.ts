@@ -13,6 +13,7 @@ const COMMANDS: Record<string, () => Promise<{ run: (context: Context, argv: str
   infer: () => import('./commands/infer.ts'),
   trace: () => import('./commands/trace.ts'),
   keys: () => import('./commands/keys.ts'),
+  dlq: () => import('./commands/dlq.ts'),
   brake: () => import('./commands/brake.ts'),
   degrade: () => import('./commands/degrade.ts'),
   preheat: () => import('./commands/preheat.ts'),

@@ -34,6 +34,12 @@ export const HEADERS = {
   originSubject: 'spillway-origin-subject',
   originSeq: 'spillway-origin-seq',
   deliveries: 'spillway-deliveries',
+  /** Of an event: where its result is published once more. */
+  replyTo: 'spillway-reply-to',
+  /** Of a dead letter: what its payload is, `event` or `job`; `cut` and `none` cannot be replayed. */
+  letter: 'spillway-letter',
+  /** Of an event or job that was made from a dead letter: the place of that. */
+  replay: 'spillway-replay',
   /** OIP's binary tensors: bytes of the JSON part. */
   inferenceHeaderLength: 'inference-header-content-length',
 } as const;

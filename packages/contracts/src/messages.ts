@@ -4,7 +4,22 @@ import { codec } from './codec.ts';
 export type Tensor = { name: string; datatype: number; shape: number[]; data: Uint8Array };
 export type Tensors = { tensors: Tensor[] };
 export type Route = { version: string; variant: string; shapes: string };
-export type Job = { tenant: string; job: string; ackSubject: string; originSubject: string; traceparent: string };
+export type EventContext = { mode: string; id: string; correlationId: string };
+export type Job = {
+  tenant: string;
+  job: string;
+  ackSubject: string;
+  originSubject: string;
+  traceparent: string;
+  originSeq?: number;
+  outputs?: string[];
+  replyTo?: string;
+  event?: EventContext | null;
+  degraded?: string;
+  requestId?: string;
+  trafficClass?: string;
+  replay?: number;
+};
 export type WorkItem = {
   seq: number;
   requestId: string;

@@ -129,6 +129,9 @@ export const jobsConsumer = (trafficClass: TrafficClass, model: string, ackWaitM
   memory: false,
 });
 
+/** The server says here that it delivers a job no more: its last delivery ended without a word. */
+export const STUCK_JOBS = `$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.${JOBS_STREAM}.*`;
+
 /** After so many deliveries an event that failed for good reason is dead; the gateway ends it, not the server. */
 export const EVENT_DELIVERIES = 5;
 

@@ -29,6 +29,7 @@ import { watchModels } from './adapters/model-catalogue.ts';
 import { rehearse } from './adapters/rehearsal.ts';
 import { watchSelf } from './adapters/self-watch.ts';
 import { exchangeStatistics } from './adapters/statistics-exchange.ts';
+import { StuckJobs } from './adapters/stuck-jobs.ts';
 import { watchTlsFiles } from './adapters/tls-files.ts';
 import type { GatewayConfig } from './config.ts';
 import { Admission } from './core/admission/admission.ts';
@@ -216,6 +217,13 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
   const grpc = opening.use(await openGrpcDoor(context, { host: config.host, port: config.grpcPort, tls }));
   const eventsObserver = observeEvents({ log, metrics });
   const events = opening.use(new EventsDoor(context, { bus, epochMs: wallClock.epochMs, observer: eventsObserver }));
+  opening.use(
+    new StuckJobs({
+      bus,
+      onEnded: (facts) => log.warn(facts, 'a job was ended that nobody could end'),
+      onFault: (err) => log.warn({ err }, 'stuck jobs could not be ended yet'),
+    }),
+  );
   state.set('ready');
   const lease = keepLease(bus, () => ({
     service: 'gateway',

@@ -2,7 +2,7 @@ import { connectBus } from '@spillway/bus/connect';
 import { keepLease } from '@spillway/bus/leases';
 import { ConfigError } from '@spillway/config/config-error';
 import { redact } from '@spillway/config/redact';
-import { monotonicClock } from '@spillway/lifecycle/clock';
+import { monotonicClock, wallClock } from '@spillway/lifecycle/clock';
 import { serveHealth } from '@spillway/lifecycle/health';
 import { StateMachine } from '@spillway/lifecycle/states';
 import { startGrpcServer } from '@spillway/rpc/server';
@@ -89,7 +89,7 @@ export async function startGpuWorker(config: GpuWorkerConfig, environment: NodeJ
   if (catalogue.names.length > 0) waitingFor.delete('models');
   else log.error({ models: config.models, failed: catalogue.failed }, 'no model can be served: waiting for a restart');
 
-  const results = new ResultStore(bus, (job, outcome, error) => {
+  const results = new ResultStore(bus, wallClock, (job, outcome, error) => {
     telemetry.jobEnded(outcome);
     if (error !== undefined) log.warn({ err: error, job: job.job, outcome }, 'a job did not get its answer');
   });

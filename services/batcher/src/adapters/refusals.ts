@@ -1,9 +1,9 @@
 import type { Bus } from '@spillway/bus/bus';
-import { HEADERS, NATS_HEADERS } from '@spillway/contracts/headers';
+import { bury, storeResult } from '@spillway/bus/job-end';
+import { deadJob, errorMessage } from '@spillway/contracts/job-messages';
 import { type ReplyFrame, replyFrameCodec, workFrameCodec } from '@spillway/contracts/messages';
-import { dlqSubject, jobsSubject, resultSubject, workSubject } from '@spillway/contracts/subjects';
-import { CATALOGUE } from '@spillway/errors/catalogue';
-import { isSpillwayError, SpillwayError } from '@spillway/errors/spillway-error';
+import { jobsSubject, workSubject } from '@spillway/contracts/subjects';
+import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Work } from '../core/work.ts';
 
 const NO_BYTES = new Uint8Array(0);
@@ -74,28 +74,11 @@ export function reissueRequests(bus: Bus, work: readonly Work[]): void {
  * is it terminated. What fails on the way leaves the message where it is.
  */
 export async function buryJob(bus: Bus, work: Work, error: SpillwayError): Promise<void> {
-  const { item, frame } = work;
-  const { code, message, reason = '' } = error;
-  const { tenant = '', job = '', originSubject = '' } = item.job ?? {};
-  const name = `${tenant}.${job}`;
-  const result = Buffer.from(JSON.stringify({ error: { code, message, reason } }));
-  const headers = {
-    [NATS_HEADERS.serviceError]: message,
-    [NATS_HEADERS.serviceErrorCode]: String(CATALOGUE[code].http),
-  };
-  await bus.publishToStream(resultSubject(tenant, job), result, { headers, msgId: name }).catch((thrown: unknown) => {
-    if (!isSpillwayError(thrown) || thrown.code !== 'CONFLICT') throw thrown; // it has a result: the first writer won
-  });
-  await bus.publishToStream(dlqSubject(code), frame.message.payload, {
-    headers: {
-      [HEADERS.error]: code,
-      [HEADERS.reason]: reason,
-      [HEADERS.originSubject]: originSubject,
-      [HEADERS.job]: job,
-      [HEADERS.deliveries]: String(frame.message.deliveries),
-    },
-    msgId: `dlq.${name}`,
-  });
+  const { item, frame, model } = work;
+  if (!item.job) throw new Error('bug: a request without a job cannot be buried');
+  const { failed } = await storeResult(bus, errorMessage(item.job, model, error));
+  const { deliveries, payload } = frame.message;
+  if (failed) await bury(bus, deadJob(item.job, error, payload, deliveries)); // else it has an answer after all
   frame.message.term();
 }
 

@@ -1,4 +1,4 @@
-import type { Batch, BatchItem } from '@spillway/contracts/messages';
+import type { Batch, BatchItem, Job } from '@spillway/contracts/messages';
 import type { Dispatch } from './dispatcher.ts';
 import type { Work } from './work.ts';
 
@@ -53,10 +53,8 @@ export function assembleBatch(dispatch: Dispatch, nowMs: number, traceparent: st
   };
 }
 
-/** A decoded message keeps its defaults on its prototype, which a spread would lose. */
-const jobFields = ({ tenant, job, originSubject, traceparent }: NonNullable<Work['item']['job']>) => ({
-  tenant,
-  job,
-  originSubject,
-  traceparent,
-});
+/** A decoded message keeps its defaults on its prototype, which a spread loses: those that every job has are named. */
+const jobFields = (all: Job): Job => {
+  const { tenant, job, originSubject, traceparent } = all;
+  return { ...all, tenant, job, originSubject, traceparent };
+};

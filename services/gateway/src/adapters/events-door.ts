@@ -6,7 +6,8 @@ import { EVENT_DELIVERIES, EVENTS_CONSUMER } from '@spillway/contracts/streams';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toJetstream } from '@spillway/errors/to-jetstream';
 import { InFlight } from '@spillway/lifecycle/in-flight';
-import { addressOf, type EventRequest, expired, readEvent, storedAtMs } from '../core/event-request.ts';
+import { type OpenedEvent, openEvent } from '../core/event-envelope.ts';
+import { checkOutputs, type EventRequest, expired, readEvent } from '../core/event-request.ts';
 import type { Prepared } from '../core/pipeline.ts';
 import { ticket } from '../core/receipt.ts';
 import type { InferRequest } from '../core/request.ts';
@@ -29,7 +30,14 @@ const MAX_PREPARE_MS = 5_000;
 const RETRY_MS = 1_000;
 /** Before the server believes that this gateway has died with them. */
 const STILL_WORKING_MS = EVENTS_CONSUMER.ackWaitMs / 3;
-type Call = { startMs: number; parent: string; traceparent: string; requestId: string; request?: InferRequest };
+type Call = {
+  opened: OpenedEvent;
+  startMs: number;
+  parent: string;
+  traceparent: string;
+  requestId: string;
+  request?: InferRequest;
+};
 
 /**
  * The durable door: events become jobs. An event is acknowledged after JetStream has its job, and terminated after its error
@@ -96,16 +104,17 @@ export class EventsDoor {
   }
 
   async #serve(message: PulledMessage): Promise<void> {
-    const { clock, ids, observer } = this.#context;
-    const parent = message.header(HEADERS.traceparent) ?? '';
+    const { clock, ids, maxBodyBytes, observer } = this.#context;
+    const opened = openEvent(message, maxBodyBytes);
+    const parent = message.header(HEADERS.traceparent) ?? opened.cloudEvent?.traceparent ?? '';
     const asked = message.header(HEADERS.requestId);
     const requestId = asked !== undefined && isName(asked) ? asked : ids.next();
-    const call: Call = { startMs: clock.now(), parent, traceparent: observer.begin(parent), requestId };
+    const call: Call = { opened, startMs: clock.now(), parent, traceparent: observer.begin(parent), requestId };
     try {
       const event = this.#read(message, call);
       call.request = event.request;
       const prepared = await this.#prepare(event);
-      await this.#publish(message, call, event, prepared);
+      await this.#publish(call, event, prepared);
       const accepted = this.#settle(message, () => message.ack());
       if (accepted) observer.end({ door: 'events', ...call, receipt: ticket(prepared.route.version) });
     } catch (thrown) {
@@ -114,11 +123,12 @@ export class EventsDoor {
   }
 
   #read(message: PulledMessage, call: Call): EventRequest {
-    const { keys, maxBodyBytes } = this.#context;
-    const ageMs = Math.max(0, this.#options.epochMs() - storedAtMs(message.ackSubject));
+    const { keys } = this.#context;
+    const epochMs = this.#options.epochMs();
+    const ageMs = Math.max(0, epochMs - message.storedAtMs);
     const publisherOf = (tenant: string) => keys.publisherOf(tenant);
-    const rules = { publisherOf, maxBodyBytes, maxPrepareMs: MAX_PREPARE_MS };
-    return readEvent(message, { ...call, ageMs }, rules);
+    const rules = { publisherOf, maxPrepareMs: MAX_PREPARE_MS };
+    return readEvent(message, call.opened, { ...call, epochMs, ageMs }, rules);
   }
 
   async #prepare(event: EventRequest): Promise<Prepared> {
@@ -144,13 +154,23 @@ export class EventsDoor {
     }
   }
 
-  async #publish(message: PulledMessage, call: Call, event: EventRequest, prepared: Prepared): Promise<void> {
-    const { address, deadlineMs, request } = event;
+  async #publish(call: Call, event: EventRequest, prepared: Prepared): Promise<void> {
+    const { deadlineMs, outputs, request } = event;
+    const { parent, traceparent, opened } = call;
     if (this.#context.clock.now() >= deadlineMs) throw expired();
-    const { parent, traceparent } = call;
-    const { trafficClass } = request;
-    const originSubject = message.subject;
-    await this.#jobs.publish({ address, originSubject, trafficClass, deadlineMs, parent, traceparent, prepared });
+    checkOutputs(outputs, prepared.model);
+    if (opened.job === undefined) throw new Error('bug: a request was read from an event without a tenant');
+    const { tenant, job, originSubject, ...origin } = opened.job;
+    await this.#jobs.publish({
+      address: { tenant, job },
+      origin: { ...origin, outputs },
+      originSubject,
+      trafficClass: request.trafficClass,
+      deadlineMs,
+      parent,
+      traceparent,
+      prepared,
+    });
   }
 
   /** By the table: later again, or stored as an error, copied, and only then terminated. */
@@ -160,10 +180,10 @@ export class EventsDoor {
       this.#delay(message, action.delayMs, error);
       return;
     }
-    const address = addressOf(message);
+    const { job, model } = call.opened;
     try {
-      if (address !== undefined) await this.#jobs.storeError(address, error, call.requestId);
-      await this.#jobs.bury(message, address?.job, error);
+      if (job !== undefined) await this.#jobs.storeError(job, error, call.requestId, model);
+      await this.#jobs.bury(message, job?.job, error);
       if (this.#settle(message, () => message.term())) this.#context.observer.end({ door: 'events', ...call, error });
     } catch (thrown) {
       this.#delay(message, RETRY_MS, SpillwayError.from(thrown)); // it is refused again when that can be kept

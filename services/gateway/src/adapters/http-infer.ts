@@ -127,7 +127,8 @@ export class InferRoute {
             return;
           }
           const fail = (thrown: unknown) => this.#fail(req, res, call, SpillwayError.from(thrown));
-          const ticket: TicketCall = { req, res, call, request, body, preference, fail };
+          const outputs = infer.asked.names;
+          const ticket: TicketCall = { req, res, call, request, body, outputs, preference, fail };
           if (preference.respondAsync) this.#tickets.order(ticket);
           else this.#submit(req, res, call, request, infer, ticket);
         } catch (thrown) {

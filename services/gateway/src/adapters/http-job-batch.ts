@@ -106,6 +106,7 @@ async function keepLine(context: DoorContext, caller: Caller, text: string, endi
     digest: hash('sha256', text, 'hex'),
     request,
     prepared,
+    outputs: line.outputs,
     deadlineMs: budgetMs === undefined ? Number.POSITIVE_INFINITY : ending.startMs + budgetMs,
     parent: ending.parent,
   });

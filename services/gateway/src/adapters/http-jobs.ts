@@ -2,7 +2,7 @@ import { HEADERS } from '@spillway/contracts/headers';
 import { isName, type Name } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { JobAddress } from '../core/event-request.ts';
+import type { JobAddress } from '../core/event-envelope.ts';
 import { type JobView, writeJob } from '../core/job-view.ts';
 import { readPrefer, readWaitMs } from '../core/prefer.ts';
 import type { DoorContext } from './door-context.ts';

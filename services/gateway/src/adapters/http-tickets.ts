@@ -25,6 +25,8 @@ export type TicketCall = {
   call: { startMs: number; parent: string; traceparent: string; requestId: string };
   request: InferRequest;
   body: Uint8Array;
+  /** Those that the result shall hold; empty: all. */
+  outputs: string[];
   preference: Preference;
   fail(thrown: unknown): void;
 };
@@ -58,7 +60,7 @@ export class HttpTickets {
   }
 
   async #give(
-    { req, res, call, request, body, preference }: TicketCall,
+    { req, res, call, request, body, outputs, preference }: TicketCall,
     prepared: Prepared,
     deadlineMs: number,
   ): Promise<void> {
@@ -76,6 +78,7 @@ export class HttpTickets {
       digest,
       request,
       prepared,
+      outputs,
       deadlineMs,
       parent,
     });

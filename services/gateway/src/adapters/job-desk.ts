@@ -1,12 +1,13 @@
 import type { Bus } from '@spillway/bus/bus';
 import { openBucket } from '@spillway/bus/kv';
-import { storedMessages } from '@spillway/bus/stored';
+import { deleteMessage, readMessage } from '@spillway/bus/stream-messages';
 import { JOBS, type JobRecord } from '@spillway/contracts/buckets';
 import { JOBS_STREAM, RESULTS_STREAM } from '@spillway/contracts/streams';
 import { jobsSubject, resultSubject } from '@spillway/contracts/subjects';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Clock } from '@spillway/lifecycle/clock';
-import type { JobAddress } from '../core/event-request.ts';
+import type { JobAddress } from '../core/event-envelope.ts';
+import { checkOutputs } from '../core/event-request.ts';
 import { endedJob, type JobView, openJob } from '../core/job-view.ts';
 import type { InferRequest, Prepared } from '../core/request.ts';
 import { jobStream } from './job-stream.ts';
@@ -19,6 +20,8 @@ export type JobOrder = {
   digest: string;
   request: InferRequest;
   prepared: Prepared;
+  /** Those that the result shall hold; empty: all. */
+  outputs: string[];
   /** On the gateway's clock; Infinity: none. */
   deadlineMs: number;
   parent: string;
@@ -37,12 +40,15 @@ export type JobDesk = {
   list(tenant: string, after: number, limit: number): Promise<{ jobs: JobView[]; next: number | undefined }>;
 };
 
+/** The result of a CloudEvent in structured mode is a whole event. */
+const isStructured = (headers: Record<string, string>): boolean =>
+  headers['Content-Type']?.startsWith('application/cloudevents') === true;
+
 /** A message passes by before its stream has it. */
 const STORED_WITHIN_MS = [5, 20, 50, 100, 200] as const;
 
 export function jobDesk({ bus, clock, epochMs }: { bus: Bus; clock: Clock; epochMs: () => number }): JobDesk {
   const records = openBucket<JobRecord>(bus, JOBS);
-  const stored = storedMessages(bus);
   const jobs = jobStream({ bus, clock });
   const keyOf = ({ tenant, job }: JobAddress): string => `${tenant}.${job}`;
 
@@ -53,13 +59,15 @@ export function jobDesk({ bus, clock, epochMs }: { bus: Bus; clock: Clock; epoch
     });
   };
 
-  const outcomeOf = (address: JobAddress, record: JobRecord | undefined) =>
-    stored.last(RESULTS_STREAM, resultSubject(address.tenant, address.job)).then((result) => {
-      return result && endedJob(address, record, result);
-    });
+  const outcomeOf = async (address: JobAddress, record: JobRecord | undefined): Promise<JobView | undefined> => {
+    const found = await readMessage(bus, RESULTS_STREAM, { last: resultSubject(address.tenant, address.job) });
+    if (found === undefined) return undefined;
+    const { payload, timeMs: storedAtMs, headers } = found;
+    return endedJob(address, record, { payload, storedAtMs, isEvent: isStructured(headers) });
+  };
 
   const waits = async ({ seq, model, class: trafficClass }: JobRecord): Promise<boolean> =>
-    (await stored.at(JOBS_STREAM, seq))?.subject === jobsSubject(trafficClass, model);
+    (await readMessage(bus, JOBS_STREAM, { seq }))?.subject === jobsSubject(trafficClass, model);
 
   const view = async (address: JobAddress): Promise<JobView | undefined> => {
     const record = await records.get(keyOf(address));
@@ -72,12 +80,22 @@ export function jobDesk({ bus, clock, epochMs }: { bus: Bus; clock: Clock; epoch
   return {
     view,
     take: async (order) => {
-      const { address, request, prepared, deadlineMs, parent } = order;
+      const { address, request, prepared, outputs, deadlineMs, parent } = order;
+      checkOutputs(outputs, prepared.model);
       const key = keyOf(address);
       const known = order.named ? await records.get(key) : undefined;
       if (known !== undefined) return same(known, order);
       const { trafficClass, traceparent } = request;
-      const job = { address, originSubject: '', trafficClass, deadlineMs, parent, traceparent, prepared };
+      const job = {
+        address,
+        originSubject: '',
+        origin: { outputs },
+        trafficClass,
+        deadlineMs,
+        parent,
+        traceparent,
+        prepared,
+      };
       const { seq } = await jobs.publish(job);
       const record: JobRecord = {
         ...address,
@@ -118,7 +136,7 @@ export function jobDesk({ bus, clock, epochMs }: { bus: Bus; clock: Clock; epoch
       if (found?.state !== 'queued' || found.record === undefined) return found;
       const error = new SpillwayError('CANCELLED', 'the job was cancelled by its owner', { reason: 'cancelled' });
       await jobs.storeError(address, error, requestId);
-      await stored.remove(JOBS_STREAM, found.record.seq);
+      await deleteMessage(bus, JOBS_STREAM, found.record.seq);
       return outcomeOf(address, found.record);
     },
     list: async (tenant, after, limit) => {

@@ -1,18 +1,21 @@
 import type { Bus, PubAck } from '@spillway/bus/bus';
+import { bury, storeResult } from '@spillway/bus/job-end';
 import type { TrafficClass } from '@spillway/contracts/classes';
-import { type WorkFrame, workFrameCodec } from '@spillway/contracts/messages';
-import { dlqSubject, jobsSubject, resultSubject } from '@spillway/contracts/subjects';
-import { isSpillwayError, SpillwayError } from '@spillway/errors/spillway-error';
+import { errorMessage, HEADER_BYTES, jobKey } from '@spillway/contracts/job-messages';
+import { type Job, type WorkFrame, workFrameCodec } from '@spillway/contracts/messages';
+import { jobsSubject } from '@spillway/contracts/subjects';
+import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Clock } from '@spillway/lifecycle/clock';
 import { ATTRIBUTES, SPANS } from '@spillway/telemetry/names';
 import { recordSpan } from '@spillway/telemetry/spans';
-import { deadLetter, errorResult } from '../core/event-refusal.ts';
-import type { EventMessage, JobAddress } from '../core/event-request.ts';
+import { type EventMessage, headersToKeep, type JobAddress } from '../core/event-envelope.ts';
 import type { Prepared } from '../core/pipeline.ts';
 
 /** `traceparent` is the request span's and empty if it is not sampled; `parent` came with the event. */
 export type DurableJob = {
   address: JobAddress;
+  /** What its result is made with. */
+  origin?: Partial<Pick<Job, 'originSeq' | 'outputs' | 'replyTo' | 'event' | 'replay'>>;
   originSubject: string;
   trafficClass: TrafficClass;
   /** On the gateway's clock; Infinity: none. */
@@ -27,20 +30,25 @@ export type JobStream = {
   /** @throws SpillwayError `OVERLOADED`, `UNAVAILABLE`, `PAYLOAD_TOO_LARGE`. */
   publish(job: DurableJob): Promise<PubAck>;
   /** Stores an error in place of a result, unless there is one: the first writer wins. @throws SpillwayError. */
-  storeError(address: JobAddress, error: SpillwayError, requestId: string): Promise<void>;
-  /** @throws SpillwayError. */
+  storeError(
+    address: JobAddress & Partial<Job>,
+    error: SpillwayError,
+    requestId: string,
+    model?: string,
+  ): Promise<void>;
+  /** Keeps a copy of an event that can be published again. @throws SpillwayError. */
   bury(event: EventMessage & { deliveries: number }, job: string | undefined, error: SpillwayError): Promise<void>;
 };
 
 /** The wire's number for a deadline that never comes: the field is a float of milliseconds. */
 const NO_DEADLINE_MS = 24 * 60 * 60 * 1_000;
-/** The server counts headers into its `max_payload`. */
-const HEADER_BYTES = 16 * 1_024;
 
 /** A frame of its own for each job: an acknowledgement is of one message. */
 function jobFrame(job: DurableJob, gateway: string, nowMs: number): WorkFrame {
-  const { prepared, address, originSubject, trafficClass } = job;
-  const { item, route, model } = prepared;
+  const { prepared, address, originSubject, origin, trafficClass } = job;
+  const { item, route, model, degraded = '' } = prepared;
+  const traceparent = job.traceparent || job.parent;
+  const { requestId } = item;
   return {
     gateway,
     replyTo: '',
@@ -52,7 +60,7 @@ function jobFrame(job: DurableJob, gateway: string, nowMs: number): WorkFrame {
       {
         ...item,
         budgetMs: Math.min(NO_DEADLINE_MS, Math.max(0, job.deadlineMs - nowMs)),
-        job: { ...address, ackSubject: '', originSubject, traceparent: job.traceparent || job.parent },
+        job: { ...address, ...origin, ackSubject: '', originSubject, trafficClass, traceparent, degraded, requestId },
       },
     ],
   };
@@ -60,7 +68,6 @@ function jobFrame(job: DurableJob, gateway: string, nowMs: number): WorkFrame {
 
 export function jobStream({ bus, clock }: { bus: Bus; clock: Clock }): JobStream {
   const maxBytes = () => bus.maxPayload - HEADER_BYTES;
-  const msgIdOf = ({ tenant, job }: JobAddress) => `${tenant}.${job}`;
   return {
     publish: async (job) => {
       const { trafficClass, traceparent } = job;
@@ -88,7 +95,9 @@ export function jobStream({ bus, clock }: { bus: Bus; clock: Clock }): JobStream
           error,
         });
       try {
-        const ack = await bus.publishToStream(jobsSubject(trafficClass, model), bytes, { msgId: msgIdOf(job.address) });
+        const ack = await bus.publishToStream(jobsSubject(trafficClass, model), bytes, {
+          msgId: jobKey({ ...job.address, ...job.origin }),
+        });
         trace();
         return ack;
       } catch (thrown) {
@@ -97,17 +106,21 @@ export function jobStream({ bus, clock }: { bus: Bus; clock: Clock }): JobStream
         throw error;
       }
     },
-    storeError: async (address, error, requestId) => {
-      const { payload, headers } = errorResult(error, requestId);
-      const subject = resultSubject(address.tenant, address.job);
-      await bus.publishToStream(subject, payload, { msgId: msgIdOf(address), headers }).catch((thrown: unknown) => {
-        if (!isSpillwayError(thrown) || thrown.code !== 'CONFLICT') throw thrown;
-      });
+    storeError: async (address, error, requestId, model = '') => {
+      const job: Job = { ackSubject: '', originSubject: '', traceparent: '', ...address, requestId };
+      await storeResult(bus, errorMessage(job, model, error));
     },
-    bury: async (event, job, error) => {
-      const { payload, headers } = deadLetter(event, job, error, maxBytes());
-      const msgId = `dlq.events.${event.streamSeq}`; // a crash before `term` must not make a second copy
-      await bus.publishToStream(dlqSubject(error.code), payload, { msgId, headers });
-    },
+    bury: (event, job, error) =>
+      bury(bus, {
+        form: 'event',
+        payload: event.payload,
+        headers: headersToKeep(event),
+        job,
+        originSubject: event.subject,
+        originSeq: event.streamSeq,
+        deliveries: event.deliveries,
+        error,
+        msgId: `dlq.events.${event.streamSeq}`, // a crash before `term` must not make a second copy
+      }),
   };
 }

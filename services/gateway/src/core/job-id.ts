@@ -22,8 +22,9 @@ function base32(bytes: Uint8Array): string {
 
 /**
  * The id of the job that an event becomes, the same at every delivery: what the publisher asked for, if it passes the allowlist;
- * else base32 of the first 20 bytes of SHA-256(tenant, line feed, `Nats-Msg-Id`), so that a publisher who repeats itself gets one
- * job; else the event's place in its stream.
+ * else base32 of the first 20 bytes of SHA-256(tenant, line feed, message id), so that a publisher who repeats itself gets one
+ * job; else the event's place in its stream. The message id is `Nats-Msg-Id`, else of a CloudEvent its `source`, a line feed, its
+ * `id`.
  */
 export function jobIdOf(event: {
   tenant: string;

@@ -9,6 +9,8 @@ export type JobLine = {
   version: string;
   job: string | undefined;
   inputs: TensorValue[];
+  /** Those that the result shall hold; empty: all. */
+  outputs: string[];
   timeoutMs: number | undefined;
 };
 
@@ -30,6 +32,7 @@ export function readJobLine(text: string): JobLine {
     version: version ?? '',
     job: job ?? undefined,
     inputs: call.inputs,
+    outputs: call.asked.names,
     timeoutMs: call.timeoutUs === undefined ? undefined : call.timeoutUs / 1_000,
   };
 }

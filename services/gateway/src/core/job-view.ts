@@ -3,8 +3,11 @@ import { resultSubject } from '@spillway/contracts/subjects';
 
 export type JobState = 'queued' | 'succeeded' | 'failed' | 'expired' | 'cancelled';
 
-/** A stored result: an answer, or `{"error": {"code", "message", "reason"}}`. `storedAtMs`: epoch. */
-export type JobOutcome = { payload: Uint8Array; storedAtMs: number };
+/**
+ * A stored result: an answer, or `{"error": {"code", "message", "reason"}}`. `storedAtMs`: epoch. `isEvent`: it is the `data` of a
+ * CloudEvent.
+ */
+export type JobOutcome = { payload: Uint8Array; storedAtMs: number; isEvent: boolean };
 
 export type JobError = { code: string; message: string; reason: string };
 
@@ -25,9 +28,10 @@ const STATES: Record<string, JobState> = { CANCELLED: 'cancelled', DEADLINE_EXCE
 export function endedJob(
   { tenant, job }: { tenant: string; job: string },
   record: JobRecord | undefined,
-  { payload, storedAtMs }: JobOutcome,
+  { payload, storedAtMs, isEvent }: JobOutcome,
 ): JobView {
-  const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString();
+  const stored = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString();
+  const text = isEvent ? JSON.stringify((JSON.parse(stored) as { data: unknown }).data) : stored;
   const known = { tenant, job, record, finishedAtMs: storedAtMs };
   const error = errorOf(text);
   if (error === undefined) return { ...known, state: 'succeeded', answer: text };

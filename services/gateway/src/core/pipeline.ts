@@ -196,7 +196,7 @@ export class Pipeline {
     const route: Route = { version: entry.version, variant: entry.variant, shapes };
     if (entry.ready !== undefined) {
       this.#pending.take(entry.seq);
-      entry.ready({ item, route, model });
+      entry.ready({ item, route, model, degraded: entry.degraded });
       return;
     }
     this.#send(entry, item, route);

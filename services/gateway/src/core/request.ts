@@ -57,8 +57,8 @@ export type Receipt = {
 
 export type Answer = { model: string; outputs: TensorValue[]; receipt: Receipt };
 
-/** A request that is ready to be sent, for a door that sends it itself. `item.route` is 0: it stands alone. */
-export type Prepared = { item: WorkItem; route: Route; model: ModelRecord };
+/** A request that is ready to be sent, for a door that sends it itself. `item.route` is 0: it stands alone. `degraded`: as in a receipt. */
+export type Prepared = { item: WorkItem; route: Route; model: ModelRecord; degraded?: string };
 
 /** Exactly one of them is called, once, for each submitted request. */
 export type Settle = {

@@ -92,8 +92,10 @@ for (const [name, model, payload, code, message] of INVALID) {
     assert.match(headers['Nats-Service-Error'] as string, message);
     const dead = (await lastOf(mesh.bus, DLQ_STREAM, dlqSubject(code))) as Stored;
     assert.equal(String(dead.payload), typeof payload === 'string' ? payload : JSON.stringify(payload));
-    const { 'Nats-Msg-Id': _, ...why } = dead.headers;
+    const { 'Nats-Msg-Id': _, 'Nats-Service-Error': text, ...why } = dead.headers;
+    assert.match(text as string, message);
     assert.deepEqual(why, {
+      'spillway-letter': 'event',
       'spillway-error': code,
       'spillway-reason': '',
       'spillway-origin-subject': `spillway.v1.events.acme.infer.${model}`,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { storedMessages } from '@spillway/bus/stored';
+import { deleteMessage, readMessage } from '@spillway/bus/stream-messages';
 import { JOBS_STREAM } from '@spillway/contracts/streams';
 import { resultSubject } from '@spillway/contracts/subjects';
 import { mlp } from '../unit/fixtures.ts';
@@ -51,23 +51,21 @@ test('a waiting caller is told as soon as the result is stored', async () => {
 });
 
 test('a job that is cancelled leaves its stream, stays cancelled, and a result that comes late is refused', async () => {
-  const stream = storedMessages(under.bus);
   const { href, job } = await order({ 'idempotency-key': 'to-cancel' });
   const cancelled = await jobOf(call(href, { method: 'DELETE' }));
   assert.deepEqual([cancelled.state, cancelled.error?.code], ['cancelled', 'CANCELLED']);
   await assert.rejects(stored(job, { answer: 1 }), { code: 'CONFLICT' });
   assert.equal((await jobOf(call(href))).state, 'cancelled');
   assert.equal((await order({ 'idempotency-key': 'to-cancel' })).job, job);
-  const seqs = await Promise.all([1, 2, 3].map((seq) => stream.at(JOBS_STREAM, seq)));
+  const seqs = await Promise.all([1, 2, 3].map((seq) => readMessage(under.bus, JOBS_STREAM, { seq })));
   assert.equal(seqs.filter((message) => message !== undefined).length, 2, 'of three jobs one was taken out');
 });
 
 test('a job whose result is gone is expired', async () => {
-  const stream = storedMessages(under.bus);
   const { href, job } = await order();
   const { seq } = await stored(job, { answer: 1 });
-  await stream.remove(JOBS_STREAM, 4);
-  await stream.remove('SPILLWAY_RESULTS', seq);
+  await deleteMessage(under.bus, JOBS_STREAM, 4);
+  await deleteMessage(under.bus, 'SPILLWAY_RESULTS', seq);
   assert.equal((await jobOf(call(href))).state, 'expired');
 });
 

@@ -1,28 +1,39 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { addressOf, type EventMessage, readEvent, storedAtMs } from '../../src/core/event-request.ts';
+import { type EventMessage, headersToKeep, openEvent } from '../../src/core/event-envelope.ts';
+import { checkOutputs, readEvent } from '../../src/core/event-request.ts';
 
 const body = { inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }] };
 const event = (over: { subject?: string; payload?: unknown; headers?: Record<string, string> } = {}): EventMessage => ({
   subject: over.subject ?? 'spillway.v1.events.acme.infer.mlp',
   payload: Buffer.isBuffer(over.payload) ? over.payload : Buffer.from(JSON.stringify(over.payload ?? body)),
   streamSeq: 7,
-  ackSubject: '',
   header: (name) => over.headers?.[name],
+  headerNames: () => Object.keys(over.headers ?? {}),
 });
-const call = { requestId: 'r-1', startMs: 1_000, ageMs: 0, traceparent: '' };
+const MAX_BYTES = 1_024;
+const NOW_MS = Date.UTC(2026, 0, 31);
+const call = { requestId: 'r-1', startMs: 1_000, epochMs: NOW_MS, ageMs: 0, traceparent: '' };
 const publisherOf = () => ({ trafficClass: 'standard' as const, keyId: 'k1' });
-const rules = { publisherOf, maxBodyBytes: 1_024, maxPrepareMs: 5_000 };
-const read = (over: Parameters<typeof event>[0] = {}, ageMs = 0) => readEvent(event(over), { ...call, ageMs }, rules);
+const rules = { publisherOf, maxPrepareMs: 5_000 };
+const open = (over: Parameters<typeof event>[0] = {}) => openEvent(event(over), MAX_BYTES);
+const read = (over: Parameters<typeof event>[0] = {}, ageMs = 0) =>
+  readEvent(event(over), open(over), { ...call, ageMs }, rules);
+const addressOf = (over: Parameters<typeof event>[0]) => {
+  const { job } = open(over);
+  return job && [job.tenant, job.job];
+};
+const CLOUD_EVENT = { 'ce-specversion': '1.0', 'ce-id': '1', 'ce-source': '/orders', 'ce-type': 'order.placed' };
 
 test('a plain event is the infer request of the tenant and model in its subject', () => {
-  const { request, address, deadlineMs } = read();
+  const { request, deadlineMs, outputs } = read();
   assert.deepEqual(
     [request.tenant, request.keyId, request.model, request.trafficClass, request.id],
     ['acme', 'k1', 'mlp', 'standard', 'r-1'],
   );
   assert.deepEqual(request.inputs[0]?.shape, [1, 2]);
-  assert.deepEqual(address, { tenant: 'acme', job: 'e-7' });
+  assert.deepEqual(addressOf({}), ['acme', 'e-7']);
+  assert.deepEqual(outputs, []);
   assert.equal(deadlineMs, Number.POSITIVE_INFINITY, 'a job may take as long as it takes');
 });
 
@@ -70,21 +81,70 @@ test('what is not served is refused, naming it', () => {
   };
   assert.equal(codeOf({ payload: Buffer.from('{"inputs":') }), 'INVALID_REQUEST');
   assert.equal(codeOf({ payload: Buffer.alloc(1_025) }), 'PAYLOAD_TOO_LARGE');
-  assert.equal(codeOf({ headers: { 'content-type': 'Application/CloudEvents+json' } }), 'UNSUPPORTED');
-  assert.equal(codeOf({ headers: { 'ce-specversion': '1.0' } }), 'UNSUPPORTED');
+  assert.equal(codeOf({ headers: { 'content-type': 'application/cloudevents+avro' } }), 'UNSUPPORTED');
+  assert.equal(codeOf({ headers: { 'ce-specversion': '1.0' } }), 'INVALID_REQUEST');
   assert.equal(codeOf({ headers: { 'spillway-timeout-ms': 'soon' } }), 'INVALID_REQUEST');
   assert.equal(codeOf({ subject: 'spillway.v1.events.acme.infer.a b' }), 'INVALID_REQUEST');
   assert.equal(codeOf({ subject: 'spillway.v1.events.acme.train.mlp' }), 'INVALID_REQUEST');
 });
 
 test('a result has an address as soon as the subject names a tenant', () => {
-  assert.deepEqual(addressOf(event({ subject: 'spillway.v1.events.acme' })), { tenant: 'acme', job: 'e-7' });
-  assert.equal(addressOf(event({ subject: 'spillway.v1.events.$.infer.mlp' })), undefined);
-  const headers = { 'spillway-job': 'mine', 'Nats-Msg-Id': 'x' };
-  assert.equal(addressOf(event({ headers }))?.job, 'mine');
+  assert.deepEqual(addressOf({ subject: 'spillway.v1.events.acme' }), ['acme', 'e-7']);
+  assert.equal(addressOf({ subject: 'spillway.v1.events.$.infer.mlp' }), undefined);
+  assert.deepEqual(addressOf({ headers: { 'spillway-job': 'mine', 'Nats-Msg-Id': 'x' } }), ['acme', 'mine']);
 });
 
-test('the time in the stream is read from both forms of the acknowledgement subject', () => {
-  assert.equal(storedAtMs('$JS.ACK.S.C.2.30.4.1700000000123000000.7'), 1_700_000_000_123);
-  assert.equal(storedAtMs('$JS.ACK.D.ACC.S.C.2.30.4.1700000000123000000.7.rnd'), 1_700_000_000_123);
+test('source and id of a CloudEvent name its job, if the publisher names none', () => {
+  const idOf = (headers: Record<string, string>) => open({ headers: { ...CLOUD_EVENT, ...headers } }).job?.job;
+  assert.match(idOf({}) ?? '', /^[a-z2-7]{32}$/);
+  assert.notEqual(idOf({}), idOf({ 'ce-id': '2' }));
+  assert.notEqual(idOf({}), idOf({ 'ce-source': '/other' }));
+  assert.equal(idOf({}), idOf({ 'ce-type': 'another', 'ce-id': '%31' }));
+  assert.equal(idOf({ 'spillway-job': 'mine' }), 'mine');
+  assert.equal(idOf({ 'Nats-Msg-Id': 'x' }), open({ headers: { 'Nats-Msg-Id': 'x' } }).job?.job);
+});
+
+test('extensions of a CloudEvent lower the class, choose the version and set the end', () => {
+  const headers = {
+    ...CLOUD_EVENT,
+    'ce-spillwayclass': 'bulk',
+    'ce-spillwayversion': '2',
+    'ce-expirytime': '2026-01-31T00:00:30Z',
+    'spillway-timeout-ms': '60000',
+  };
+  const { request, deadlineMs } = read({ headers });
+  assert.deepEqual([request.trafficClass, request.version, deadlineMs], ['bulk', '2', 31_000]);
+  assert.equal(read({ headers: { ...headers, 'ce-spillwayclass': 'vip' } }).request.trafficClass, 'standard');
+  assert.equal(read({ headers: { ...headers, 'spillway-model-version': '1' } }).request.version, '1');
+  const late = { ...headers, 'ce-expirytime': '2026-01-30T23:59:59Z' };
+  assert.throws(() => read({ headers: late }), { code: 'DEADLINE_EXCEEDED', reason: 'expired' });
+  assert.throws(() => read({ headers: { ...headers, 'ce-spillwayclass': 'gold' } }), /^SpillwayError: spillwayclass: /);
+});
+
+test('the result of a CloudEvent takes mode, id and correlation from it, and its mode even if it is at fault', () => {
+  const headers = { ...CLOUD_EVENT, 'ce-correlationid': 'c' };
+  assert.deepEqual(open({ headers }).job?.event, { mode: 'binary', id: '1', correlationId: 'c' });
+  const fault = open({ headers: { 'content-type': 'application/cloudevents+json' }, payload: { id: 1 } });
+  assert.deepEqual([fault.job?.event?.mode, fault.fault?.code], ['structured', 'INVALID_REQUEST']);
+  assert.equal(open().job?.event, null);
+});
+
+test('a subject for the result that is not the publisher’s own is refused, and not used', () => {
+  const replyTo = (subject: string) => open({ headers: { 'spillway-reply-to': subject } });
+  assert.equal(replyTo('_INBOX.abc').job?.replyTo, '_INBOX.abc');
+  const { job, fault } = replyTo('spillway.v1.results.other.x');
+  assert.equal(job?.replyTo, '');
+  assert.match(fault?.message ?? '', /^spillway-reply-to: expected a subject below _INBOX\./);
+});
+
+test('outputs that the model has not are refused before it runs', () => {
+  const model = { outputs: [{ name: 'y' }] };
+  checkOutputs(['y'], model);
+  assert.throws(() => checkOutputs(['y', 'z'], model), { code: 'INVALID_REQUEST', message: /no output "z"; it has y/ });
+  assert.deepEqual(read({ payload: { ...body, outputs: [{ name: 'y' }] } }).outputs, ['y']);
+});
+
+test('what a copy needs to be published again are the headers that give it its meaning', () => {
+  const headers = { 'ce-id': '1', 'Spillway-Class': 'bulk', 'Nats-Msg-Id': 'x', 'spillway-job': 'mine', other: '1' };
+  assert.deepEqual(headersToKeep(event({ headers })), { 'ce-id': '1', 'spillway-class': 'bulk' });
 });

@@ -174,6 +174,16 @@ test('a prepared request is handed over with its features joined, without the ca
   assert.deepEqual([pipeline.inFlight, pipeline.flush(), outside.flushes], [0, [], 0]);
 });
 
+test('a prepared request says whether defaults stand in for its features', () => {
+  const degradedBy = (status: number) => {
+    const { pipeline, outside } = setUp(joined);
+    const ends = prepare(pipeline, byId);
+    outside.featureAnswers[0]?.(rows(status));
+    return (ends[0] as Prepared).degraded;
+  };
+  assert.deepEqual([0, 3].map(degradedBy), ['', 'features']); // present, default
+});
+
 test('a request that cannot be prepared fails once: at once, by its deadline, or with its features', () => {
   const { pipeline, outside, clock } = setUp(joined);
   assert.equal((prepare(pipeline, { inputs: [] })[0] as SpillwayError).code, 'INVALID_REQUEST');

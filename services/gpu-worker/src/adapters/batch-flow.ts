@@ -44,7 +44,7 @@ export class BatchFlow {
   }
 
   ran(batch: PoolBatch, result: BatchResult): void {
-    const { publisher, results, telemetry } = this.#options;
+    const { publisher, results, telemetry, worker } = this.#options;
     if (result.batchId !== batch.head.batchId) {
       const error = new SpillwayError('INVALID_REQUEST', 'the batch could not be read', { reason: 'unreadable_batch' });
       this.#fail(batch, error);
@@ -52,7 +52,7 @@ export class BatchFlow {
     }
     const endedMs = monotonicClock.now();
     publisher.publish(result.replies);
-    for (const job of result.jobs) void results.settle(job);
+    for (const job of result.jobs) void results.settle(job, { ...batch.head, worker, runMs: result.runMs });
     this.#finish(batch, { runMs: result.runMs });
     telemetry.ran(batch, result);
     if (batch.head.traceparent !== '') this.#trace(batch, { endedMs, runMs: result.runMs });
@@ -85,7 +85,9 @@ export class BatchFlow {
     const endedMs = monotonicClock.now();
     const decoded = decodeBatch(batch.message);
     if (decoded !== undefined) {
-      for (const job of publisher.fail(decoded, worker, error)) void results.settle(job);
+      for (const job of publisher.fail(decoded, worker, error)) {
+        void results.settle(job, { ...batch.head, worker, runMs: 0 });
+      }
     }
     this.#finish(batch, { runMs: batch.startedMs > 0 ? endedMs - batch.startedMs : 0, errorCode: error.code });
     telemetry.failed(batch, decoded?.items.length ?? 0);

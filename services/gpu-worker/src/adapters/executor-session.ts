@@ -94,7 +94,7 @@ function unknownModel(batch: RunBatch): BatchResult {
   const replies = items
     .filter((item) => !item.job)
     .map((item) => ({ replyTo: item.replyTo, item: replyItem(item, error) }));
-  const jobs = items.flatMap((item) => (item.job ? [failedJob(item.job, error)] : []));
+  const jobs = items.flatMap((item) => (item.job ? [failedJob(item.job, error, item.queueMs)] : []));
   return {
     batchId,
     runMs: 0,

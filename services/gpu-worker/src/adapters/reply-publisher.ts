@@ -57,7 +57,7 @@ export class ReplyPublisher {
         synchronous.map((item) => ({ replyTo: item.replyTo, item: replyItem(item, error) })),
       ),
     );
-    return items.flatMap((item) => (item.job ? [failedJob(item.job, error)] : []));
+    return items.flatMap((item) => (item.job ? [failedJob(item.job, error, item.queueMs)] : []));
   }
 
   /** The server would close the connection over a larger frame: its one answer becomes an error that says so. */

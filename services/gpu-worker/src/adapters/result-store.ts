@@ -1,14 +1,18 @@
 import type { Bus } from '@spillway/bus/bus';
-import { parseAckSubject } from '@spillway/bus/pull';
-import { HEADERS, NATS_HEADERS } from '@spillway/contracts/headers';
+import { bury, storeResult } from '@spillway/bus/job-end';
+import { type AckSubject, parseAckSubject } from '@spillway/bus/pull';
+import { readMessage } from '@spillway/bus/stream-messages';
+import { HEADERS } from '@spillway/contracts/headers';
+import { answerMessage, deadJob, errorMessage } from '@spillway/contracts/job-messages';
 import type { Job } from '@spillway/contracts/messages';
-import { jobsConsumer } from '@spillway/contracts/streams';
-import { dlqSubject, resultSubject } from '@spillway/contracts/subjects';
-import { CATALOGUE, isErrorCode } from '@spillway/errors/catalogue';
-import { isSpillwayError, SpillwayError } from '@spillway/errors/spillway-error';
+import { JOBS_STREAM, jobsConsumer } from '@spillway/contracts/streams';
+import { isErrorCode } from '@spillway/errors/catalogue';
+import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toJetstream } from '@spillway/errors/to-jetstream';
+import type { WallClock } from '@spillway/lifecycle/clock';
 import { InFlight } from '@spillway/lifecycle/in-flight';
 import type { JobResult } from '../core/executor-messages.ts';
+import { jobReceipt, type RunFacts } from '../core/job-receipt.ts';
 
 const ACK = Buffer.from('+ACK');
 const TERM = Buffer.from('+TERM');
@@ -18,6 +22,9 @@ const NS_PER_MS = 1_000_000;
 const { maxDeliver } = jobsConsumer('bulk', 'any', 0);
 
 export type JobOutcome = 'stored' | 'already_stored' | 'failed' | 'again';
+/** Of a receipt: it went no further. */
+const FAILED = { [HEADERS.rung]: 'failed' };
+type Outcome = { outcome: JobOutcome; error?: SpillwayError };
 
 /**
  * Ends jobs: the result is stored first, then the job is acknowledged, so a crash between the two makes a second run whose
@@ -26,19 +33,26 @@ export type JobOutcome = 'stored' | 'already_stored' | 'failed' | 'again';
  */
 export class ResultStore {
   readonly #bus: Bus;
+  readonly #wallClock: WallClock;
   readonly #onOutcome: (job: Job, outcome: JobOutcome, error?: SpillwayError) => void;
   readonly #inFlight = new InFlight();
 
-  constructor(bus: Bus, onOutcome: (job: Job, outcome: JobOutcome, error?: SpillwayError) => void) {
+  /** @param wallClock Compared with the time at which NATS stored a job, to say how long it waited. */
+  constructor(
+    bus: Bus,
+    wallClock: WallClock,
+    onOutcome: (job: Job, outcome: JobOutcome, error?: SpillwayError) => void,
+  ) {
     this.#bus = bus;
+    this.#wallClock = wallClock;
     this.#onOutcome = onOutcome;
   }
 
   /** Never throws: what cannot be stored now is handed back. */
-  async settle(result: JobResult): Promise<void> {
+  async settle(result: JobResult, run: RunFacts): Promise<void> {
     this.#inFlight.begin();
     try {
-      const { outcome, error } = await this.#settle(result);
+      const { outcome, error } = await this.#settle(result, run);
       this.#onOutcome(result.job, outcome, error);
     } catch (thrown) {
       this.#tell(result.job, NAK);
@@ -53,16 +67,39 @@ export class ResultStore {
     return this.#inFlight.idle(timeoutMs);
   }
 
-  async #settle(result: JobResult): Promise<{ outcome: JobOutcome; error?: SpillwayError }> {
-    const { job, errorCode } = result;
-    if (errorCode === '') {
-      const stored = await this.#store(result);
-      this.#tell(job, ACK);
-      return { outcome: stored ? 'stored' : 'already_stored' };
+  async #settle(result: JobResult, run: RunFacts): Promise<Outcome> {
+    const { job, errorCode, payload } = result;
+    const delivery = parseAckSubject(job.ackSubject);
+    const receipt = this.#receipt(result, run, delivery);
+    if (errorCode !== '') {
+      const code = isErrorCode(errorCode) ? errorCode : 'INTERNAL';
+      const error = new SpillwayError(code, result.errorMessage, { reason: result.errorReason || undefined });
+      return this.#fail(job, run.model, error, receipt, delivery);
     }
-    const code = isErrorCode(errorCode) ? errorCode : 'INTERNAL';
-    const error = new SpillwayError(code, result.errorMessage, { reason: result.errorReason || undefined });
-    const { deliveries } = parseAckSubject(job.ackSubject);
+    try {
+      const { first } = await storeResult(this.#bus, answerMessage(job, run.model, payload, receipt));
+      this.#tell(job, ACK);
+      return { outcome: first ? 'stored' : 'already_stored' };
+    } catch (thrown) {
+      const error = SpillwayError.from(thrown);
+      if (error.code !== 'PAYLOAD_TOO_LARGE') throw error;
+      return this.#fail(job, run.model, error, receipt, delivery); // no repetition makes it smaller
+    }
+  }
+
+  #receipt({ job, queueMs: heldMs }: JobResult, run: RunFacts, { storedAtMs, deliveries }: AckSubject) {
+    const sinceStoredMs = this.#wallClock.epochMs() - storedAtMs - run.runMs;
+    const queueMs = sinceStoredMs > heldMs ? sinceStoredMs : heldMs; // a job waits in its stream, not only in the batcher
+    return jobReceipt(job, run, { queueMs, deliveries });
+  }
+
+  async #fail(
+    job: Job,
+    model: string,
+    error: SpillwayError,
+    receipt: Record<string, string>,
+    { deliveries, streamSeq }: AckSubject,
+  ): Promise<Outcome> {
     const action = toJetstream(error, deliveries, maxDeliver);
     switch (action.kind) {
       case 'nak': {
@@ -73,11 +110,15 @@ export class ResultStore {
       case 'ack':
         this.#tell(job, ACK);
         return { outcome: 'already_stored' };
-      case 'term':
-        await this.#store(result, error);
-        if (action.deadLetter) await this.#deadLetter(result, error, deliveries);
+      case 'term': {
+        const stored = await storeResult(this.#bus, errorMessage(job, model, error, { ...receipt, ...FAILED }));
+        if (action.deadLetter && stored.failed) {
+          const frame = await readMessage(this.#bus, JOBS_STREAM, { seq: streamSeq }); // as it was published: it can be again
+          await bury(this.#bus, deadJob(job, error, frame?.payload, deliveries));
+        }
         this.#tell(job, TERM);
-        return { outcome: 'failed', error };
+        return stored.failed ? { outcome: 'failed', error } : { outcome: 'already_stored' };
+      }
     }
   }
 
@@ -88,38 +129,5 @@ export class ResultStore {
     } catch {
       // the bus is closing
     }
-  }
-
-  /** @returns False if another worker was first. @throws SpillwayError when it may not be stored. */
-  async #store({ job, payload }: JobResult, error?: SpillwayError): Promise<boolean> {
-    const headers = error && {
-      [NATS_HEADERS.serviceError]: error.message.replaceAll(/\s+/g, ' '), // a header has one line
-      [NATS_HEADERS.serviceErrorCode]: String(CATALOGUE[error.code].http),
-    };
-    try {
-      const msgId = `${job.tenant}.${job.job}`;
-      const ack = await this.#bus.publishToStream(resultSubject(job.tenant, job.job), payload, {
-        msgId,
-        ...(headers && { headers }),
-      });
-      return !ack.duplicate;
-    } catch (thrown) {
-      if (isSpillwayError(thrown) && thrown.code === 'CONFLICT') return false;
-      throw thrown;
-    }
-  }
-
-  async #deadLetter({ job, payload }: JobResult, error: SpillwayError, deliveries: number): Promise<void> {
-    const headers = {
-      [HEADERS.error]: error.code,
-      [HEADERS.reason]: error.reason ?? '',
-      [HEADERS.originSubject]: job.originSubject,
-      [HEADERS.job]: job.job,
-      [HEADERS.deliveries]: String(deliveries),
-    };
-    await this.#bus.publishToStream(dlqSubject(error.code), payload, {
-      headers,
-      msgId: `dlq.${job.tenant}.${job.job}`,
-    });
   }
 }

@@ -65,6 +65,7 @@ export type JobResult = {
   errorCode: string;
   errorMessage: string;
   errorReason: string;
+  queueMs: number;
 };
 export type BatchResult = {
   batchId: string;

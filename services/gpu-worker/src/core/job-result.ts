@@ -1,30 +1,41 @@
-import { type Tensor, tensorsCodec } from '@spillway/contracts/messages';
+import { type Job, type Tensor, tensorsCodec } from '@spillway/contracts/messages';
 import { dataTypeName, elementCount, type NumericType, numericView, unpackBytes } from '@spillway/contracts/tensor';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** What a JSON result says of a job's own request. */
-export type JobFacts = { model: string; version: string; job: string };
+export type JobFacts = { model: string; version: string; job: Pick<Job, 'job' | 'outputs' | 'degraded'> };
 
 /**
  * A job's answer as the JSON of the Open Inference Protocol v2; a job has no caller who could ask for binary tensors.
- * 64-bit integers are written as numbers, all digits.
- * @throws SpillwayError `UNSUPPORTED` for what JSON cannot say: NaN, infinity, FP16, bytes that are not text.
+ * 64-bit integers are written as numbers, all digits. It has the outputs that were asked for, in that order, or all.
+ * @throws SpillwayError `UNSUPPORTED` for what JSON cannot say: NaN, infinity, FP16, bytes that are not text; `INVALID_REQUEST` for
+ * an output that the model has not.
  */
 export function jobAnswer(facts: JobFacts, tensors: Uint8Array): Uint8Array {
-  const outputs = tensorsCodec.decode(tensors).tensors.map((tensor) => {
+  const { job, outputs: asked = [], degraded = '' } = facts.job;
+  const outputs = select(tensorsCodec.decode(tensors).tensors, asked).map((tensor) => {
     const { name, shape } = tensor;
     const head = JSON.stringify({ name, datatype: dataTypeName(tensor.datatype), shape });
     return `${head.slice(0, -1)},"data":[${elements(tensor)}]}`;
   });
-  const head = JSON.stringify({ model_name: facts.model, model_version: facts.version, id: facts.job });
+  const head = JSON.stringify({
+    model_name: facts.model,
+    model_version: facts.version,
+    id: job,
+    ...(degraded !== '' && { parameters: { spillway_degraded: degraded } }),
+  });
   return Buffer.from(`${head.slice(0, -1)},"outputs":[${outputs.join(',')}]}`);
 }
 
-/** The result of a job that will not be tried again. */
-export function jobError(error: { code: string; message: string; reason: string }): Uint8Array {
-  return Buffer.from(JSON.stringify({ error }));
+function select(tensors: readonly Tensor[], asked: readonly string[]): readonly Tensor[] {
+  if (asked.length === 0) return tensors;
+  return asked.map((name) => {
+    const found = tensors.find((tensor) => tensor.name === name);
+    if (found !== undefined) return found;
+    throw new SpillwayError('INVALID_REQUEST', `outputs: the model has no output "${name}"`);
+  });
 }
 
 function elements(tensor: Tensor): string {

@@ -5,7 +5,7 @@ import { Assembler } from './assemble.ts';
 import type { Backend } from './backend.ts';
 import type { BatchResult, JobResult, RunBatch, RunItem } from './executor-messages.ts';
 import { runIsolating } from './isolate.ts';
-import { jobAnswer, jobError } from './job-result.ts';
+import { jobAnswer } from './job-result.ts';
 import { type AddressedReply, packReplies } from './reply-frames.ts';
 import { type RequestInputs, RequestReader } from './request-reader.ts';
 import type { ServedGraph } from './served-graph.ts';
@@ -130,7 +130,7 @@ export class ModelRunner {
       const item = batch.items[index] as RunItem;
       const outcome = outcomes[index] as Outcome;
       if (outcome instanceof Error) failed += 1;
-      if (item.job) jobs.push(this.#jobResult(item.job, outcome));
+      if (item.job) jobs.push(this.#jobResult(item.job, item.queueMs, outcome));
       else replies.push({ replyTo: item.replyTo, item: replyItem(item, outcome) });
     }
     const facts = {
@@ -148,14 +148,14 @@ export class ModelRunner {
     return { batchId, runMs: this.#runMs, runs: this.#runs, failed, replies: packed, jobs, fault: this.#fault };
   }
 
-  #jobResult(job: Job, outcome: Outcome): JobResult {
-    if (outcome instanceof Error) return failedJob(job, outcome);
+  #jobResult(job: Job, queueMs: number, outcome: Outcome): JobResult {
+    if (outcome instanceof Error) return failedJob(job, outcome, queueMs);
     const { model, version } = this.#options;
     try {
-      const payload = jobAnswer({ model, version, job: job.job }, outcome);
-      return { job, payload, errorCode: '', errorMessage: '', errorReason: '' };
+      const payload = jobAnswer({ model, version, job }, outcome);
+      return { job, payload, queueMs, errorCode: '', errorMessage: '', errorReason: '' };
     } catch (thrown) {
-      return failedJob(job, SpillwayError.from(thrown));
+      return failedJob(job, SpillwayError.from(thrown), queueMs);
     }
   }
 }
@@ -169,13 +169,7 @@ export function replyItem(item: Pick<RunItem, 'seq' | 'queueMs'>, outcome: Uint8
   return { seq, queueMs, tensors: NO_BYTES, errorCode: code, errorMessage: message, errorReason: reason };
 }
 
-export function failedJob(job: Job, error: SpillwayError): JobResult {
+export function failedJob(job: Job, error: SpillwayError, queueMs: number): JobResult {
   const { code, message, reason = '' } = error;
-  return {
-    job,
-    payload: jobError({ code, message, reason }),
-    errorCode: code,
-    errorMessage: message,
-    errorReason: reason,
-  };
+  return { job, payload: NO_BYTES, queueMs, errorCode: code, errorMessage: message, errorReason: reason };
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type PulledMessage, PullSource } from '@spillway/bus/pull';
-import type { Batch } from '@spillway/contracts/messages';
+import type { Batch, Job } from '@spillway/contracts/messages';
 import { jobsConsumer } from '@spillway/contracts/streams';
 import { dlqSubject, jobsSubject, resultSubject } from '@spillway/contracts/subjects';
 import { startNatsServer, type TestServer } from '@spillway/testing/nats-server';
@@ -33,14 +33,20 @@ after(async () => {
   await nats[Symbol.asyncDispose]();
 });
 
-type Stored = { payload: Record<string, unknown>; header(name: string): string | undefined };
+type Stored = { payload: Record<string, unknown>; text: string; header(name: string): string | undefined };
+
+const readStored = (text: string, header: Stored['header']): Stored => ({
+  payload: text.startsWith('{') ? JSON.parse(text) : {},
+  text,
+  header,
+});
 
 /** Publishes a job, pulls it as a batcher does, and keeps what is stored for it. */
 async function submit(model: string, job: string) {
   const stored: Stored[] = [];
   const dead: Stored[] = [];
   const keep = (into: Stored[]) => (message: { payload: Uint8Array; header(name: string): string | undefined }) =>
-    into.push({ payload: JSON.parse(Buffer.from(message.payload).toString()), header: (name) => message.header(name) });
+    into.push(readStored(Buffer.from(message.payload).toString(), (name) => message.header(name)));
   batcher.bus.subscribe(resultSubject(TENANT, job), keep(stored));
   batcher.bus.subscribe('spillway.v1.dlq.>', keep(dead));
   const deliveries: PulledMessage[] = [];
@@ -53,9 +59,15 @@ async function submit(model: string, job: string) {
   return { stored, dead, deliveries, source };
 }
 
-function jobBatch(model: string, tensors: TestTensor[], job: string, ackSubject: string): Batch {
+function jobBatch(
+  model: string,
+  tensors: TestTensor[],
+  job: string,
+  ackSubject: string,
+  more: Partial<Job> = {},
+): Batch {
   const batch = makeBatch(model, [tensors], { replyTo: [], trafficClass: 'bulk' });
-  batch.items[0]!.job = { tenant: TENANT, job, ackSubject, originSubject: ORIGIN, traceparent: '' };
+  batch.items[0]!.job = { tenant: TENANT, job, ackSubject, originSubject: ORIGIN, traceparent: '', ...more };
   return batch;
 }
 
@@ -94,6 +106,14 @@ test('a job’s result is stored as JSON, then the job is acknowledged; a second
     id: 'job-1',
     outputs: [{ name: 'y', datatype: 'FP32', shape: [1, 2], data: [1.5, 1.5] }],
   });
+  const receipt = [
+    'spillway-rung',
+    'spillway-model-version',
+    'spillway-cache',
+    'spillway-batch-size',
+    'spillway-attempts',
+  ];
+  assert.deepEqual(receipt.map(stored[0]?.header ?? (() => '')).slice(1), ['1', 'bypass', '1', undefined]);
   await until('the acknowledgement', async () => (await unacknowledged('linear')) === 0);
   await run(stream, jobBatch('linear', [fp32('x', [1, 3], [9, 9, 9])], 'job-1', ackSubject));
   await until('the outcome', async () =>
@@ -115,6 +135,7 @@ test('a job with an invalid request ends with an error as its result and a copy 
   assert.equal(dead[0]?.header('spillway-error'), 'INVALID_REQUEST');
   assert.equal(dead[0]?.header('spillway-origin-subject'), ORIGIN);
   assert.equal(dead[0]?.header('spillway-job'), 'job-2');
+  assert.deepEqual([dead[0]?.header('spillway-letter'), dead[0]?.text], ['job', 'job'], 'as it was published');
   await until('the end of the job', async () => (await unacknowledged('linear')) === 0);
   assert.equal(dlqSubject('INVALID_REQUEST'), 'spillway.v1.dlq.INVALID_REQUEST');
   await source.stop();
@@ -153,5 +174,35 @@ test('jobs and synchronous requests share a batch; each gets its answer its own 
   };
   await run(stream, batch);
   await until('both', () => stored.length === 1 && frames.length === 1);
+  await source.stop();
+});
+
+test('the result of a CloudEvent is one, and is published once more where its publisher wants it', async () => {
+  const stream = await batcher.worker('linear');
+  const { stored, deliveries, source } = await submit('linear', 'job-5');
+  const replies: Stored[] = [];
+  const replyTo = '_INBOX.somebody.1';
+  batcher.bus.subscribe(replyTo, (message) => {
+    replies.push(readStored(Buffer.from(message.payload).toString(), (name) => message.header(name)));
+  });
+  const ackSubject = deliveries[0]?.ackSubject ?? '';
+  const more = {
+    replyTo,
+    event: { mode: 'binary', id: 'order 7', correlationId: '' },
+    requestId: 'r-7',
+    trafficClass: 'bulk',
+  };
+  await run(stream, jobBatch('linear', [fp32('x', [1, 3], [1, 0, 0])], 'job-5', ackSubject, more));
+  await until('both', () => stored.length === 1 && replies.length === 1);
+  for (const { header, payload } of [stored[0]!, replies[0]!]) {
+    assert.deepEqual(
+      ['ce-id', 'ce-type', 'ce-source', 'ce-causationid', 'x-request-id', 'spillway-class'].map(header),
+      ['job-5', 'spillway.infer.completed.v1', '/spillway/linear', 'order%207', 'r-7', 'bulk'],
+    );
+    assert.equal(payload['id'], 'job-5');
+  }
+  await run(stream, jobBatch('linear', [fp32('x', [1, 3], [9, 9, 9])], 'job-5', ackSubject, more));
+  await until('the second reply', () => replies.length === 2);
+  assert.equal(replies[1]?.text, stored[0]?.text, 'what is stored is the truth, whatever ran again');
   await source.stop();
 });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { jobAnswer, jobError } from '../../src/core/job-result.ts';
+import { jobAnswer } from '../../src/core/job-result.ts';
 import { encode, fp32, int64, type TestTensor, texts } from '../support/tensors.ts';
 
-const FACTS = { model: 'm', version: '2', job: 'j1' };
+const FACTS = { model: 'm', version: '2', job: { job: 'j1' } };
 const text = (...tensors: TestTensor[]): string => Buffer.from(jobAnswer(FACTS, encode(...tensors))).toString();
 
 test('an answer is the JSON of the Open Inference Protocol', () => {
@@ -40,7 +40,12 @@ test('what JSON cannot carry is a typed failure, not a wrong number', () => {
   fails({ name: 't', datatype: 'BYTES', shape: [1], data: Uint8Array.of(1, 0, 0, 0, 0xff) }, /not UTF-8/);
 });
 
-test('a failed job says code, message and reason', () => {
-  const error = { code: 'BACKEND_FAILED', message: 'it broke', reason: 'run_failed' };
-  assert.deepEqual(JSON.parse(Buffer.from(jobError(error)).toString()), { error });
+test('it holds the outputs that were asked for, and what degraded it', () => {
+  const job = { job: 'j1', outputs: ['b'], degraded: 'features' };
+  const both = encode(fp32('a', [1], [1]), fp32('b', [1], [2]));
+  const answer = JSON.parse(String(Buffer.from(jobAnswer({ ...FACTS, job }, both))));
+  assert.deepEqual(answer.outputs, [{ name: 'b', datatype: 'FP32', shape: [1], data: [2] }]);
+  assert.deepEqual(answer.parameters, { spillway_degraded: 'features' });
+  const unknown = { ...FACTS, job: { job: 'j1', outputs: ['c'] } };
+  assert.throws(() => jobAnswer(unknown, both), { code: 'INVALID_REQUEST', message: /no output "c"/ });
 });
