@@ -2,6 +2,7 @@ import type * as Grpc from '@grpc/grpc-js';
 import type { CallScope } from './call-scope.ts';
 import { errorFromGrpc, type Fields, SpillwayClientError } from './errors.ts';
 import { DESCRIPTOR, LOAD_OPTIONS, SERVICE } from './grpc-messages.ts';
+import { loadLibrary } from './load-library.ts';
 
 type Unary = { response: unknown; fields: Fields };
 export type Duplex = Grpc.ClientDuplexStream<object, unknown>;
@@ -32,7 +33,8 @@ export class GrpcChannel {
 
   /** Loads the library; it connects with the first call. @param url grpc://host:port, or grpcs:// for TLS. */
   static async open(url: URL, key: string | undefined): Promise<GrpcChannel> {
-    const [grpc, { fromJSON }] = await Promise.all([import('@grpc/grpc-js'), import('@grpc/proto-loader')]);
+    const grpc = await loadLibrary('@grpc/grpc-js', () => import('@grpc/grpc-js'));
+    const { fromJSON } = await loadLibrary('@grpc/proto-loader', () => import('@grpc/proto-loader'));
     const methods = fromJSON(DESCRIPTOR as Parameters<typeof fromJSON>[0], LOAD_OPTIONS)[SERVICE];
     const secure = url.protocol === 'grpcs:';
     const credentials = secure ? grpc.credentials.createSsl() : grpc.credentials.createInsecure();

@@ -2,6 +2,7 @@ import type * as Nats from 'nats';
 import type { CallScope } from './call-scope.ts';
 import { errorFromObject, type Fields, SpillwayClientError, unreachable } from './errors.ts';
 import { parseJson, readInferAnswer, writeInferBody } from './infer-body.ts';
+import { loadLibrary } from './load-library.ts';
 import { eventsSubject, RESULTS_STREAM, resultSubject } from './nats-subjects.ts';
 import { readReceipt } from './receipt.ts';
 import type { Answered, InferRequest, Transport } from './request.ts';
@@ -17,7 +18,7 @@ export function natsTransport(url: URL, tenant: string): Transport {
   const open = (): Promise<Connected> => {
     connected ??= connect(url).catch((cause: unknown) => {
       connected = undefined; // the next call tries again
-      throw unreachable(url.host, cause);
+      throw cause instanceof SpillwayClientError ? cause : unreachable(url.host, cause);
     });
     return connected;
   };
@@ -47,7 +48,7 @@ export function natsTransport(url: URL, tenant: string): Transport {
 }
 
 async function connect(url: URL): Promise<Connected> {
-  const nats = await import('nats');
+  const nats = await loadLibrary('nats', () => import('nats'));
   const connection = await nats.connect({
     servers: url.host,
     ...(url.username !== '' && { user: decodeURIComponent(url.username), pass: decodeURIComponent(url.password) }),
