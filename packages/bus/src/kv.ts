@@ -2,7 +2,8 @@ import type { BucketSpec } from '@spillway/contracts/buckets';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Bus } from './bus.ts';
 import { clientOf } from './connect.ts';
-import type { KvEntry, NatsKv, RawSubscription } from './nats-client.ts';
+import type { RawSubscription } from './nats-client.ts';
+import type { KvEntry, NatsKv } from './nats-kv.ts';
 
 const RETRY_MS = 100;
 
@@ -13,6 +14,10 @@ const RETRY_MS = 100;
 export type Bucket<T> = {
   get(key: string): Promise<T | undefined>;
   put(key: string, value: T): Promise<void>;
+  /** @returns False if there is an entry already. */
+  create(key: string, value: T): Promise<boolean>;
+  /** At most `limit` entries whose keys match `filter` (NATS wildcards), oldest write first, behind revision `after`. */
+  page(filter: string, after: number, limit: number): Promise<{ key: string; value: T; revision: number }[]>;
   delete(key: string): Promise<void>;
   /** Present entries first, then changes; `undefined` means deleted. After a reconnect the present ones come again. */
   watch(onEntry: (key: string, value: T | undefined) => void): BucketWatch;
@@ -52,6 +57,14 @@ export function openBucket<T>(bus: Bus, spec: BucketSpec): Bucket<T> {
   return {
     get: async (key) => parse<T>(await (await open()).get(key)),
     put: async (key, value) => (await open()).put(key, Buffer.from(JSON.stringify(value))),
+    create: async (key, value) => (await open()).create(key, Buffer.from(JSON.stringify(value))),
+    page: async (filter, after, limit) => {
+      const entries = await (await open()).page(filter, after, limit);
+      return entries.flatMap(({ key, value, revision }) => {
+        const parsed = parse<T>(value);
+        return parsed === undefined ? [] : [{ key, value: parsed, revision }];
+      });
+    },
     delete: async (key) => (await open()).delete(key),
     watch: (onEntry) => {
       let current: RawSubscription | undefined;

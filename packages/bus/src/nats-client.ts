@@ -8,7 +8,6 @@ import {
   DeliverPolicy,
   DiscardPolicy,
   Events,
-  type KV,
   Match,
   type Msg,
   type NatsConnection,
@@ -21,8 +20,9 @@ import {
   StorageType,
   type StreamConfig,
 } from 'nats';
+import { NatsKv } from './nats-kv.ts';
 
-/** The only file that imports `nats`: no error, enum or codec of it leaves, so another client line is one file away. */
+/** The only file that imports `nats`: no error, enum or codec of it leaves this and `nats-kv.ts`, so another client line is near. */
 
 /** `code` is the status of a header-only message (408, 409, 503 …), 0 for an ordinary one. Payload bytes are a view. */
 export type RawMessage = {
@@ -35,12 +35,20 @@ export type RawMessage = {
 
 export type RawSubscription = { stop(): void };
 export type ClientOptions = { url: string; name: string; inboxPrefix: string; waitForServer?: boolean };
-export type KvEntry = { key: string; value: Uint8Array | undefined };
+/** `storedAtMs`: epoch ms of the server's clock. */
+export type StoredMessage = {
+  subject: string;
+  seq: number;
+  payload: Uint8Array;
+  storedAtMs: number;
+  header(name: string): string | undefined;
+};
 
 const DRAIN_LIMIT_MS = 2_000;
 const NO_STREAM = 10_059;
 const CONSUMER_EXISTS = 10_148;
-const NO_KEY = 10_037;
+const NO_MESSAGE = 10_037;
+const NO_SUCH_SEQ = 10_043;
 
 const toRaw = (m: Msg): RawMessage => ({
   subject: m.subject,
@@ -50,10 +58,13 @@ const toRaw = (m: Msg): RawMessage => ({
   header: (name) => m.headers?.get(name, Match.IgnoreCase) || undefined,
 });
 
-const apiCode = (thrown: unknown): number => (thrown instanceof NatsError ? (thrown.api_error?.err_code ?? 0) : 0);
+export type { KV } from 'nats';
+
+export const apiCode = (thrown: unknown): number =>
+  thrown instanceof NatsError ? (thrown.api_error?.err_code ?? 0) : 0;
 
 /** Everything that fails against the server is UNAVAILABLE to its caller: retryable, and never the caller's fault. */
-const unavailable = (what: string, cause: unknown): SpillwayError =>
+export const unavailable = (what: string, cause: unknown): SpillwayError =>
   new SpillwayError('UNAVAILABLE', what, { reason: 'bus', retryAfterMs: 1_000, cause });
 
 export class NatsClient {
@@ -206,6 +217,35 @@ export class NatsClient {
     }
   }
 
+  /** The message at a place of a stream, or the last one of a subject; undefined: there is none (any more). */
+  async stored(stream: string, query: { seq: number } | { last_by_subj: string }): Promise<StoredMessage | undefined> {
+    try {
+      const jsm = await this.#nc.jetstreamManager({ timeout: 2_000, checkAPI: false });
+      const { subject, seq, data, header, time } = await jsm.streams.getMessage(stream, query);
+      return {
+        subject,
+        seq,
+        payload: data,
+        storedAtMs: time.getTime(),
+        header: (name) => header?.get(name, Match.IgnoreCase) || undefined,
+      };
+    } catch (thrown) {
+      if (apiCode(thrown) === NO_MESSAGE) return undefined;
+      throw unavailable(`stream ${stream} could not be read`, thrown);
+    }
+  }
+
+  /** Takes a message out of a stream. False: it was not there. */
+  async remove(stream: string, seq: number): Promise<boolean> {
+    try {
+      const jsm = await this.#nc.jetstreamManager({ timeout: 2_000, checkAPI: false });
+      return await jsm.streams.deleteMessage(stream, seq, false);
+    } catch (thrown) {
+      if (apiCode(thrown) === NO_SUCH_SEQ || apiCode(thrown) === NO_MESSAGE) return false;
+      throw unavailable(`stream ${stream} could not be changed`, thrown);
+    }
+  }
+
   async kv(spec: BucketSpec): Promise<NatsKv> {
     try {
       const kv = await this.#nc.jetstream({ timeout: 2_000 }).views.kv(spec.name, {
@@ -236,61 +276,5 @@ export class NatsClient {
 
   async close(): Promise<void> {
     if (!this.#nc.isClosed()) await this.#nc.close();
-  }
-}
-
-export class NatsKv {
-  readonly #kv: KV;
-  readonly #bucket: string;
-
-  constructor(kv: KV, bucket: string) {
-    this.#kv = kv;
-    this.#bucket = bucket;
-  }
-
-  async get(key: string): Promise<Uint8Array | undefined> {
-    try {
-      const entry = await this.#kv.get(key);
-      return entry === null || entry.operation !== 'PUT' ? undefined : entry.value;
-    } catch (thrown) {
-      if (apiCode(thrown) === NO_KEY) return undefined;
-      throw unavailable(`bucket ${this.#bucket} could not be read`, thrown);
-    }
-  }
-
-  async put(key: string, value: Uint8Array): Promise<void> {
-    await this.#kv.put(key, value).catch((thrown: unknown) => {
-      throw unavailable(`bucket ${this.#bucket} could not be written`, thrown);
-    });
-  }
-
-  async delete(key: string): Promise<void> {
-    await this.#kv.delete(key).catch((thrown: unknown) => {
-      throw unavailable(`bucket ${this.#bucket} could not be written`, thrown);
-    });
-  }
-
-  /**
-   * All present entries, then every change. `loaded` is called once, behind the present entries, at once for an empty bucket;
-   * `ended` when the server or the connection ended the watch, and not by `stop`.
-   */
-  async watch(on: { entry(entry: KvEntry): void; loaded(): void; ended(): void }): Promise<RawSubscription> {
-    const entries = await this.#kv.watch({ initializedFn: on.loaded });
-    let stopped = false;
-    const follow = async () => {
-      for await (const entry of entries) {
-        on.entry({ key: entry.key, value: entry.operation === 'PUT' ? entry.value : undefined });
-      }
-    };
-    void follow()
-      .catch(() => undefined) // says only that it ended
-      .then(() => {
-        if (!stopped) on.ended();
-      });
-    const stop = () => {
-      stopped = true;
-      entries.stop();
-    };
-    return { stop };
   }
 }

@@ -10,6 +10,7 @@ import { clientOf, connectBus } from '../src/connect.ts';
 import { openBucket } from '../src/kv.ts';
 import { keepLease, watchLeases } from '../src/leases.ts';
 import { type PulledMessage, PullSource } from '../src/pull.ts';
+import { storedMessages } from '../src/stored.ts';
 
 let nats: Awaited<ReturnType<typeof startNatsServer>>;
 let bus: Bus;
@@ -204,4 +205,40 @@ test('a publish in flight when NATS dies is settled at once, not by its timeout'
   other.kill('SIGKILL');
   await publishing;
   await other.stop();
+});
+
+test('an entry is created once, and entries are given in pages in the order they were written', async () => {
+  const bucket = openBucket<number>(bus, { name: 'pages', storage: 'memory', ttlMs: 0 });
+  assert.deepEqual(await bucket.page('a.*', 0, 10), []);
+  for (const [n, key] of ['a.one', 'b.one', 'a.two', 'a.three'].entries())
+    assert.equal(await bucket.create(key, n), true);
+  assert.equal(await bucket.create('a.two', 9), false);
+  await bucket.delete('a.one');
+  const first = await bucket.page('a.*', 0, 1);
+  assert.deepEqual(
+    first.map(({ key, value }) => [key, value]),
+    [['a.two', 2]],
+  );
+  const rest = await bucket.page('a.*', first[0]!.revision, 10);
+  assert.deepEqual(
+    rest.map(({ key, value }) => [key, value]),
+    [['a.three', 3]],
+  );
+  assert.deepEqual(await bucket.page('a.*', rest[0]!.revision, 10), []);
+});
+
+test('a stored message is found by its place and by its subject, until it is taken out', async () => {
+  const stored = storedMessages(bus);
+  const subject = resultSubject('t', 'job-stored');
+  assert.equal(await stored.last('SPILLWAY_RESULTS', subject), undefined);
+  const { seq } = await bus.publishToStream(subject, bytes('found'), { headers: { 'x-kind': 'result' } });
+  const found = await stored.last('SPILLWAY_RESULTS', subject);
+  assert.deepEqual(
+    [found?.seq, Buffer.from(found!.payload).toString(), found?.header('X-Kind')],
+    [seq, 'found', 'result'],
+  );
+  assert.equal((await stored.at('SPILLWAY_RESULTS', seq))?.subject, subject);
+  assert.equal(await stored.remove('SPILLWAY_RESULTS', seq), true);
+  assert.equal(await stored.remove('SPILLWAY_RESULTS', seq), false);
+  assert.equal(await stored.at('SPILLWAY_RESULTS', seq), undefined);
 });

@@ -13,7 +13,10 @@ export const KEYS: BucketSpec = { name: 'spillway_keys', storage: 'file', ttlMs:
 /** Levers that people pulled, by id. An entry past its `expiresAt` has no effect, whoever removes it. */
 export const LEVERS: BucketSpec = { name: 'spillway_levers', storage: 'file', ttlMs: 0 };
 
-export const BUCKETS: readonly BucketSpec[] = [REGISTRY, MODELS, KEYS, LEVERS];
+/** Jobs that callers at the doors were given a ticket for, by `<tenant>.<job>`. Kept for longer than any of them may wait. */
+export const JOBS: BucketSpec = { name: 'spillway_jobs', storage: 'file', ttlMs: 8 * 24 * 60 * 60 * 1_000 };
+
+export const BUCKETS: readonly BucketSpec[] = [REGISTRY, MODELS, KEYS, LEVERS, JOBS];
 export const LEASE_REFRESH_MS = 1_000;
 
 export type ServiceName = 'gateway' | 'feature-service' | 'cache' | 'batcher' | 'gpu-worker';
@@ -47,6 +50,21 @@ export type KeyRecord = {
 
 /** Sustained rates; either may be missing. `costPerSecond` in milliseconds of one model instance (ims). */
 export type KeyQuota = { costPerSecond?: number; requestsPerSecond?: number };
+
+/** Value of an entry of `spillway_jobs`: written once, when its stream holds the job. What became of it, the results tell. */
+export type JobRecord = {
+  job: string;
+  tenant: string;
+  model: string;
+  class: TrafficClass;
+  /** Epoch ms. */
+  createdAt: number;
+  /** Its place in the jobs stream. */
+  seq: number;
+  /** SHA-256 (hex) of what was asked: the same id with another body is a conflict. */
+  digest: string;
+  requestId: string;
+};
 
 /** Value of an entry of `spillway_levers`. Absent members match everything. */
 export type Lever = LeverScope & {

@@ -22,6 +22,7 @@ export const HEADERS = {
   error: 'spillway-error',
   reason: 'spillway-reason',
   retryAfterMs: 'retry-after-ms',
+  idempotencyKey: 'idempotency-key',
   job: 'spillway-job',
   originSubject: 'spillway-origin-subject',
   originSeq: 'spillway-origin-seq',

@@ -21,6 +21,7 @@ import { FramePacer } from './adapters/frame-pacer.ts';
 import { framePublisher } from './adapters/frame-publisher.ts';
 import { openGrpcDoor } from './adapters/grpc-door.ts';
 import { openHttpDoor } from './adapters/http-door.ts';
+import { jobDesk } from './adapters/job-desk.ts';
 import { loadKeys, watchKeys } from './adapters/key-store.ts';
 import { watchLevers } from './adapters/lever-store.ts';
 import { exchangeLoad } from './adapters/load-exchange.ts';
@@ -184,6 +185,7 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
     admission,
     catalogue,
     observer,
+    jobs: jobDesk({ bus, clock, epochMs: wallClock.epochMs }),
     maxBodyBytes: config.maxBodyBytes,
     isReady: () => state.get() === 'ready' && bus.up && self.inTime,
   };

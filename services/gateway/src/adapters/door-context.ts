@@ -4,6 +4,7 @@ import type { Admission } from '../core/admission/admission.ts';
 import type { KeyRing } from '../core/identity.ts';
 import type { Pipeline } from '../core/pipeline.ts';
 import type { RequestObserver } from '../telemetry.ts';
+import type { JobDesk } from './job-desk.ts';
 import type { ModelCatalogue } from './model-catalogue.ts';
 
 /** What every door works with. */
@@ -15,9 +16,10 @@ export type DoorContext = {
   admission: Pick<Admission, 'atDoor' | 'beforeBody'>;
   catalogue: ModelCatalogue;
   observer: RequestObserver;
+  jobs: JobDesk;
   maxBodyBytes: number;
   isReady(): boolean;
 };
 
-/** What requests for inference need of it. */
-export type InferContext = Omit<DoorContext, 'catalogue' | 'isReady'>;
+/** What requests for inference need of it. Without `jobs` no tickets are given. */
+export type InferContext = Omit<DoorContext, 'catalogue' | 'isReady' | 'jobs'> & Partial<Pick<DoorContext, 'jobs'>>;

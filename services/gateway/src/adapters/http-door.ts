@@ -7,6 +7,8 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import type { Effects } from '../core/admission/types.ts';
 import type { DoorContext } from './door-context.ts';
 import { InferRoute, matchInfer, nameFromUrl } from './http-infer.ts';
+import { serveJobBatches } from './http-job-batch.ts';
+import { serveJobs } from './http-jobs.ts';
 import { modelMetadata, repositoryIndex, serverMetadata } from './oip-metadata.ts';
 
 export type HttpDoorOptions = {
@@ -60,6 +62,8 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
     },
   });
   routes(app, context);
+  serveJobs(app, context);
+  serveJobBatches(app, context);
   await app.listen({ host: options.host, port: options.port, backlog: BACKLOG });
   const listening = server as unknown as Server;
   const close = async () => {

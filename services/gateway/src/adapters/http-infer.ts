@@ -4,7 +4,8 @@ import { HEADERS } from '@spillway/contracts/headers';
 import { isName } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toOip } from '@spillway/errors/to-oip';
-import { type AskedOutputs, readInferCall, writeInferAnswer } from '../core/oip-infer.ts';
+import { type AskedOutputs, type InferCall, readInferCall, writeInferAnswer } from '../core/oip-infer.ts';
+import { readPrefer } from '../core/prefer.ts';
 import { rungOf } from '../core/receipt.ts';
 import { putReceipt } from '../core/receipt-fields.ts';
 import { refusalOf } from '../core/refusal.ts';
@@ -12,6 +13,7 @@ import type { Answer, InferRequest, Receipt } from '../core/request.ts';
 import { lowerByPriority, readHeaderLength, readMetadata, smallerBudget } from '../core/request-metadata.ts';
 import type { InferContext } from './door-context.ts';
 import { readBody } from './http-body.ts';
+import { HttpTickets, type TicketCall } from './http-tickets.ts';
 
 /** The hot route of the HTTP door, on plain node:http: `POST /v2/models/{m}[/versions/{v}]/infer`. */
 
@@ -48,9 +50,11 @@ function receiptHeaders(call: Call, receipt: Receipt): string[] {
 
 export class InferRoute {
   readonly #context: InferContext;
+  readonly #tickets: HttpTickets;
 
   constructor(context: InferContext) {
     this.#context = context;
+    this.#tickets = new HttpTickets(context);
   }
 
   handle(req: IncomingMessage, res: ServerResponse, route: { model: string; version: string }): void {
@@ -66,13 +70,12 @@ export class InferRoute {
       const { tenant, keyId } = identity;
       const rank = classRank(metadata.trafficClass);
       const { accept, budgetMs, noCache } = metadata;
+      const preference = readPrefer(req.headers['prefer'] as string | undefined);
       const { admission } = this.#context;
+      const acceptsTicket = accept.ticket || preference.respondAsync;
       const refusal =
         admission.atDoor(rank, keyId, call.startMs) ??
-        admission.beforeBody(
-          { model, rank, tenant, keyId, budgetMs, noCache, acceptsTicket: accept.ticket },
-          call.startMs,
-        );
+        admission.beforeBody({ model, rank, tenant, keyId, budgetMs, noCache, acceptsTicket }, call.startMs);
       if (refusal !== undefined) {
         this.#fail(req, res, call, refusalOf(refusal)); // not thrown: under a flood that would be most of its cost
         return;
@@ -104,7 +107,14 @@ export class InferRoute {
             traceparent: call.traceparent,
           };
           call.request = request;
-          this.#submit(req, res, call, request, infer.clientId, infer.asked);
+          if (!preference.respondAsync && !request.accept.ticket) {
+            this.#submit(req, res, call, request, infer, undefined);
+            return;
+          }
+          const fail = (thrown: unknown) => this.#fail(req, res, call, SpillwayError.from(thrown));
+          const ticket: TicketCall = { req, res, call, request, body, preference, fail };
+          if (preference.respondAsync) this.#tickets.order(ticket);
+          else this.#submit(req, res, call, request, infer, ticket);
         } catch (thrown) {
           this.#fail(req, res, call, SpillwayError.from(thrown));
         }
@@ -119,15 +129,22 @@ export class InferRoute {
     res: ServerResponse,
     call: Call,
     request: InferRequest,
-    clientId: string,
-    asked: AskedOutputs,
+    { clientId, asked }: InferCall,
+    ticket: TicketCall | undefined,
   ): void {
+    let isJob = false;
     const giveUp = this.#context.pipeline.submit(request, {
       answered: (answer) => this.#answer(req, res, call, answer, clientId, asked),
       failed: (error) => this.#fail(req, res, call, error),
+      ...(ticket && {
+        ticket: (prepared) => {
+          isJob = true;
+          this.#tickets.fromLadder(ticket, prepared);
+        },
+      }),
     });
     res.on('close', () => {
-      if (res.writableEnded) return;
+      if (res.writableEnded || isJob) return;
       giveUp(); // the client has left
       const error = new SpillwayError('CANCELLED', 'the client closed the connection');
       this.#context.observer.end({ door: 'http', ...call, error });

@@ -1,4 +1,4 @@
-import type { Bus } from '@spillway/bus/bus';
+import type { Bus, PubAck } from '@spillway/bus/bus';
 import type { TrafficClass } from '@spillway/contracts/classes';
 import { type WorkFrame, workFrameCodec } from '@spillway/contracts/messages';
 import { dlqSubject, jobsSubject, resultSubject } from '@spillway/contracts/subjects';
@@ -25,7 +25,7 @@ export type DurableJob = {
 /** The durable side of the mesh as the doors write it. Every call resolves when JetStream has acknowledged. */
 export type JobStream = {
   /** @throws SpillwayError `OVERLOADED`, `UNAVAILABLE`, `PAYLOAD_TOO_LARGE`. */
-  publish(job: DurableJob): Promise<void>;
+  publish(job: DurableJob): Promise<PubAck>;
   /** Stores an error in place of a result, unless there is one: the first writer wins. @throws SpillwayError. */
   storeError(address: JobAddress, error: SpillwayError, requestId: string): Promise<void>;
   /** @throws SpillwayError. */
@@ -88,8 +88,9 @@ export function jobStream({ bus, clock }: { bus: Bus; clock: Clock }): JobStream
           error,
         });
       try {
-        await bus.publishToStream(jobsSubject(trafficClass, model), bytes, { msgId: msgIdOf(job.address) });
+        const ack = await bus.publishToStream(jobsSubject(trafficClass, model), bytes, { msgId: msgIdOf(job.address) });
         trace();
+        return ack;
       } catch (thrown) {
         const error = SpillwayError.from(thrown);
         trace(error);

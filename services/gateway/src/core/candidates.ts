@@ -18,7 +18,7 @@ export class Candidates {
     stickyHash: 0,
   };
 
-  of({ request, model, rows, cost, deadlineMs }: Entry, nowMs: number): Candidate {
+  of({ request, model, rows, cost, deadlineMs, settle }: Entry, nowMs: number): Candidate {
     const candidate = this.#candidate;
     candidate.model = model.model;
     candidate.rank = classRank(request.trafficClass);
@@ -29,7 +29,7 @@ export class Candidates {
     candidate.budgetMs = deadlineMs - nowMs;
     candidate.acceptsWait = request.accept.wait;
     candidate.acceptsDegraded = request.accept.degraded && model.degradeTo !== undefined && model.degradeTo.length > 0;
-    candidate.acceptsTicket = false; // a ticket needs the door of jobs, which only events have yet
+    candidate.acceptsTicket = request.accept.ticket && settle.ticket !== undefined;
     candidate.stickyHash = candidate.acceptsDegraded ? hashOf(request.tenant, request.id) : 0;
     return candidate;
   }

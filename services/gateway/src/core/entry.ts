@@ -1,11 +1,8 @@
 import type { ModelRecord } from '@spillway/contracts/buckets';
-import type { Route, WorkItem } from '@spillway/contracts/messages';
 import { SpillwayError } from '@spillway/errors/spillway-error';
-import type { CacheOutcome, InferRequest, Settle, TensorValue } from './request.ts';
+import type { CacheOutcome, InferRequest, Prepared, Settle, TensorValue } from './request.ts';
 import { costOf, resolveVersion, validateInputs } from './validate.ts';
 
-/** A request that is ready to be sent, for a door that sends it itself. `item.route` is 0: it stands alone. */
-export type Prepared = { item: WorkItem; route: Route; model: ModelRecord };
 /** Exactly one of the two is called, once. */
 export type Handover = { ready(prepared: Prepared): void; failed(error: SpillwayError): void };
 

@@ -15,7 +15,8 @@ import { decodeTensors, encodeTensors } from './tensor-codec.ts';
 import { type Outgoing, TurnBuffer } from './turn-buffer.ts';
 import { shapesKey } from './validate.ts';
 
-export type { Entry, Handover, Prepared } from './entry.ts';
+export type { Entry, Handover } from './entry.ts';
+export type { Prepared } from './request.ts';
 
 /** The path of a request behind every door: validate → cache → admission → features → frame → answer. No I/O of its own. */
 export class Pipeline {
@@ -139,6 +140,12 @@ export class Pipeline {
     const { admission, clock } = this.#ports;
     const nowMs = clock.now();
     const decision = admission.decide(this.#candidates.of(entry, nowMs), nowMs);
+    if (decision.rung === 'ticket' && entry.settle.ticket !== undefined) {
+      entry.ready = entry.settle.ticket;
+      if (joining) this.#oneIsBack(entry);
+      else this.#join(entry);
+      return;
+    }
     if (decision.rung === 'refused' || decision.rung === 'ticket') {
       this.fail(entry.seq, refusalOf(decision));
       return;

@@ -1,4 +1,6 @@
+import type { ModelRecord } from '@spillway/contracts/buckets';
 import type { TrafficClass } from '@spillway/contracts/classes';
+import type { Route, WorkItem } from '@spillway/contracts/messages';
 import type { DataTypeName } from '@spillway/contracts/tensor';
 import type { SpillwayError } from '@spillway/errors/spillway-error';
 import type { AcceptedRungs } from './accept.ts';
@@ -55,8 +57,13 @@ export type Receipt = {
 
 export type Answer = { model: string; outputs: TensorValue[]; receipt: Receipt };
 
-/** Called exactly once for each submitted request. */
+/** A request that is ready to be sent, for a door that sends it itself. `item.route` is 0: it stands alone. */
+export type Prepared = { item: WorkItem; route: Route; model: ModelRecord };
+
+/** Exactly one of them is called, once, for each submitted request. */
 export type Settle = {
   answered(answer: Answer): void;
   failed(error: SpillwayError): void;
+  /** It is to become a durable job. Absent: this door gives no tickets. */
+  ticket?(prepared: Prepared): void;
 };

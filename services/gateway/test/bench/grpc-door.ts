@@ -90,6 +90,7 @@ async function serveDoor(): Promise<number> {
       },
       admission,
       observer,
+      jobs: { take: noJobs, view: noJobs, ended: noJobs, cancel: noJobs, list: noJobs },
       maxBodyBytes: 4 << 20,
       isReady: () => true,
     },
@@ -97,6 +98,8 @@ async function serveDoor(): Promise<number> {
   );
   return door.port;
 }
+
+const noJobs = (): Promise<never> => Promise.reject(new Error('this bench has no jobs'));
 
 /** The least that grpc-js can do: bytes in, four bytes out. */
 function serveEcho(): Promise<number> {

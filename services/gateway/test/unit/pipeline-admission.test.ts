@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SpillwayError } from '@spillway/errors/spillway-error';
-import type { Answer } from '../../src/core/request.ts';
+import type { Answer, Prepared } from '../../src/core/request.ts';
 import { encodeTensors } from '../../src/core/tensor-codec.ts';
-import { fp32 } from './fixtures.ts';
-import { byId, cached, codes, joined, reply, setUp } from './pipeline-world.ts';
+import { fp32, request } from './fixtures.ts';
+import { byId, cached, codes, joined, reply, rows, setUp } from './pipeline-world.ts';
 
 test('what admission refuses is answered at once with its knob and hint, and nothing of it is sent', () => {
   const { pipeline, ends, submit, outside } = setUp();
@@ -104,4 +104,21 @@ test('what has no answer in time is sent again once, under the same number, and 
     ends.map((end) => (end as Answer).receipt.attempts),
     [2],
   );
+});
+
+test('what the ladder has a ticket for is handed over ready, with its features, and is pending no more', () => {
+  const { pipeline, outside, clock } = setUp(joined);
+  Object.assign(outside, { congested: true, decision: { rung: 'ticket' } });
+  const tickets: Prepared[] = [];
+  const ended = () => assert.fail('it was answered');
+  const accept = { wait: true, degraded: true, ticket: true };
+  pipeline.submit(request({ receivedAtMs: clock.now(), ...byId, accept }), {
+    answered: ended,
+    failed: ended,
+    ticket: (prepared) => tickets.push(prepared),
+  });
+  outside.cacheAnswers[0]?.(undefined);
+  assert.equal(tickets.length, 0, 'its features are not there yet');
+  outside.featureAnswers[0]?.(rows(0));
+  assert.deepEqual([tickets.length, pipeline.inFlight, pipeline.flush(), outside.ended], [1, 0, [], 0]);
 });

@@ -1,0 +1,104 @@
+import type { KV } from './nats-client.ts';
+import { apiCode, type RawSubscription, unavailable } from './nats-client.ts';
+
+export type KvEntry = { key: string; value: Uint8Array | undefined };
+/** A present entry with its place in the bucket: a later write has a higher one. */
+export type KvPresent = { key: string; value: Uint8Array; revision: number };
+
+const NO_KEY = 10_037;
+const WRONG_LAST_SEQ = 10_071;
+
+export class NatsKv {
+  readonly #kv: KV;
+  readonly #bucket: string;
+
+  constructor(kv: KV, bucket: string) {
+    this.#kv = kv;
+    this.#bucket = bucket;
+  }
+
+  async get(key: string): Promise<Uint8Array | undefined> {
+    try {
+      const entry = await this.#kv.get(key);
+      return entry === null || entry.operation !== 'PUT' ? undefined : entry.value;
+    } catch (thrown) {
+      if (apiCode(thrown) === NO_KEY) return undefined;
+      throw unavailable(`bucket ${this.#bucket} could not be read`, thrown);
+    }
+  }
+
+  async put(key: string, value: Uint8Array): Promise<void> {
+    await this.#kv.put(key, value).catch((thrown: unknown) => {
+      throw unavailable(`bucket ${this.#bucket} could not be written`, thrown);
+    });
+  }
+
+  /** False: there is an entry already. */
+  async create(key: string, value: Uint8Array): Promise<boolean> {
+    try {
+      await this.#kv.create(key, value);
+      return true;
+    } catch (thrown) {
+      if (apiCode(thrown) === WRONG_LAST_SEQ) return false;
+      throw unavailable(`bucket ${this.#bucket} could not be written`, thrown);
+    }
+  }
+
+  /** At most `limit` present entries whose keys match, in the order of their last writes, from behind revision `after` on. */
+  async page(filter: string, after: number, limit: number): Promise<KvPresent[]> {
+    const found: KvPresent[] = [];
+    try {
+      let behindLast = false; // known before the first entry is read, or while they are read
+      let entries: Awaited<ReturnType<KV['watch']>> | undefined;
+      const initializedFn = () => {
+        behindLast = true;
+        entries?.stop();
+      };
+      const resumeFromRevision = after > 0 ? after + 1 : undefined;
+      entries = await this.#kv.watch({
+        key: filter,
+        initializedFn,
+        ...(resumeFromRevision && { resumeFromRevision }),
+      });
+      if (behindLast) entries.stop();
+      for await (const { key, value, revision, operation } of entries) {
+        if (operation === 'PUT') found.push({ key, value, revision }); // `ignoreDeletes` would wait for ever behind a deletion
+        if (found.length === limit) break;
+      }
+      entries.stop();
+      return found;
+    } catch (thrown) {
+      throw unavailable(`bucket ${this.#bucket} could not be read`, thrown);
+    }
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#kv.delete(key).catch((thrown: unknown) => {
+      throw unavailable(`bucket ${this.#bucket} could not be written`, thrown);
+    });
+  }
+
+  /**
+   * All present entries, then every change. `loaded` is called once, behind the present entries, at once for an empty bucket;
+   * `ended` when the server or the connection ended the watch, and not by `stop`.
+   */
+  async watch(on: { entry(entry: KvEntry): void; loaded(): void; ended(): void }): Promise<RawSubscription> {
+    const entries = await this.#kv.watch({ initializedFn: on.loaded });
+    let stopped = false;
+    const follow = async () => {
+      for await (const entry of entries) {
+        on.entry({ key: entry.key, value: entry.operation === 'PUT' ? entry.value : undefined });
+      }
+    };
+    void follow()
+      .catch(() => undefined) // says only that it ended
+      .then(() => {
+        if (!stopped) on.ended();
+      });
+    const stop = () => {
+      stopped = true;
+      entries.stop();
+    };
+    return { stop };
+  }
+}

@@ -1,0 +1,35 @@
+import { isName } from '@spillway/contracts/names';
+import { SpillwayError } from '@spillway/errors/spillway-error';
+import { readInferCall } from './oip-infer.ts';
+import type { TensorValue } from './request.ts';
+
+/** One line of a batch of jobs. `job`: the id that the caller chose. */
+export type JobLine = {
+  model: string;
+  version: string;
+  job: string | undefined;
+  inputs: TensorValue[];
+  timeoutMs: number | undefined;
+};
+
+const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
+
+/** @throws SpillwayError `INVALID_REQUEST` naming the member. */
+export function readJobLine(text: string): JobLine {
+  const call = readInferCall(Buffer.from(text), undefined);
+  const { model, version, job } = JSON.parse(text) as { model?: unknown; version?: unknown; job?: unknown };
+  if (typeof model !== 'string') throw bad('model: expected the name of a model');
+  if (job !== undefined && job !== null && !(typeof job === 'string' && isName(job))) {
+    throw bad('job: expected 1 to 64 letters, digits, "_" or "-"');
+  }
+  if (version !== undefined && version !== null && !(typeof version === 'string' && isName(version))) {
+    throw bad('version: expected a string of digits');
+  }
+  return {
+    model,
+    version: version ?? '',
+    job: job ?? undefined,
+    inputs: call.inputs,
+    timeoutMs: call.timeoutUs === undefined ? undefined : call.timeoutUs / 1_000,
+  };
+}

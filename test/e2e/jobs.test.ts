@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { Mesh } from '@spillway/testing/mesh';
+import { casesOf, differenceOf, type OipTensor, oipRequest } from '../support/cases.ts';
+import { startSeededMesh } from '../support/mesh-fixture.ts';
+
+type Job = {
+  job: string;
+  state: string;
+  href: string;
+  subject: string;
+  model: string;
+  result?: { outputs: OipTensor[] };
+  error?: { code: string };
+};
+
+let mesh: Mesh;
+before(async () => {
+  mesh = await startSeededMesh({ serves: ['mlp', 'credit-risk'], tenants: [{ tenant: 'other', class: 'standard' }] });
+});
+after(() => mesh?.[Symbol.asyncDispose]());
+
+const body = (model: string, n = 0): string => JSON.stringify(oipRequest(casesOf(model)[n]!));
+const bearer = (key = mesh.keys.standard): Record<string, string> => ({ authorization: `Bearer ${key}` });
+const call = (path: string, init: RequestInit = {}, key?: string): Promise<Response> =>
+  fetch(`${mesh.url}${path}`, { ...init, headers: { ...bearer(key), ...(init.headers as Record<string, string>) } });
+const ask = (model: string, headers: Record<string, string>, text = body(model)): Promise<Response> =>
+  call(`/v2/models/${model}/infer`, { method: 'POST', body: text, headers });
+const jobOf = async (response: Response): Promise<Job> => (await response.json()) as Job;
+const whenEnded = async (href: string): Promise<Job> => jobOf(await call(`${href}?wait=20`));
+
+for (const model of ['mlp', 'credit-risk']) {
+  test(`respond-async gives a ticket for ${model}, and the job's result is what the model answers`, async () => {
+    const response = await ask(model, { prefer: 'respond-async' });
+    const ticket = await jobOf(response);
+    assert.equal(response.status, 202);
+    assert.equal(response.headers.get('preference-applied'), 'respond-async');
+    assert.equal(response.headers.get('spillway-rung'), 'ticket');
+    assert.equal(response.headers.get('location'), `/v1/jobs/${ticket.job}`);
+    assert.ok(Number(response.headers.get('retry-after')) >= 1);
+    assert.deepEqual([ticket.state, ticket.href, ticket.model], ['queued', `/v1/jobs/${ticket.job}`, model]);
+    const ended = await whenEnded(ticket.href);
+    assert.equal(ended.state, 'succeeded');
+    assert.equal(differenceOf(casesOf(model)[0]!, ended.result!.outputs), undefined);
+  });
+}
+
+test('with wait the answer itself comes if it is there in time', async () => {
+  const response = await ask('mlp', { prefer: 'respond-async, wait=20' });
+  assert.equal(response.status, 200);
+  const { outputs } = (await response.json()) as { outputs: OipTensor[] };
+  assert.equal(differenceOf(casesOf('mlp')[0]!, outputs), undefined);
+});
+
+test('one idempotency key is one job; with another body it is a conflict; another tenant has its own', async () => {
+  const headers = { prefer: 'respond-async', 'idempotency-key': '"order 18/ä"' };
+  const first = await jobOf(await ask('mlp', headers));
+  const again = await jobOf(await ask('mlp', { ...headers, 'idempotency-key': 'order 18/ä' }));
+  assert.equal(again.job, first.job);
+  const conflict = await ask('mlp', headers, body('mlp', 1));
+  assert.deepEqual([conflict.status, conflict.headers.get('spillway-error')], [409, 'CONFLICT']);
+  const foreign = await call(first.href, {}, mesh.keys['other']);
+  assert.equal(foreign.status, 404);
+  assert.equal((await call('/v1/jobs/nobody-has-this')).status, 404);
+});
+
+test('events tell when the job has ended, and then the stream ends', async () => {
+  const { href } = await jobOf(await ask('mlp', { prefer: 'respond-async' }));
+  const response = await call(href, { headers: { accept: 'text/event-stream' } });
+  assert.match(response.headers.get('content-type') ?? '', /^text\/event-stream/);
+  const states = [...(await response.text()).matchAll(/^data: (.*)$/gm)].map(
+    ([, data]) => (JSON.parse(data!) as Job).state,
+  );
+  assert.equal(states.at(-1), 'succeeded');
+});
+
+test('jobs are listed to their tenant, in pages', async () => {
+  for (let n = 0; n < 3; n += 1) await ask('mlp', { prefer: 'respond-async', 'idempotency-key': `listed-${n}` });
+  const seen = new Set<string>();
+  let next: string | undefined = '0';
+  while (next !== undefined) {
+    const page = (await (await call(`/v1/jobs?limit=2&after=${next}`)).json()) as { jobs: Job[]; next?: string };
+    assert.ok(page.jobs.length <= 2);
+    for (const { job } of page.jobs) seen.add(job);
+    next = page.next;
+  }
+  assert.ok(seen.size >= 3);
+  const others = (await (await call('/v1/jobs', {}, mesh.keys['other'])).json()) as { jobs: Job[] };
+  assert.deepEqual(others.jobs, []);
+  assert.equal((await call('/v1/jobs?limit=none')).status, 400);
+});
+
+test('a batch of lines is taken line by line, and each line is told what is wrong with it', async () => {
+  const line = (of: Record<string, unknown>) => JSON.stringify({ ...JSON.parse(body('mlp')), ...of });
+  const lines = [
+    line({ model: 'mlp', job: 'batch-1' }),
+    '{',
+    line({ model: 'nothing' }),
+    line({ model: 'mlp', job: 'batch-2' }),
+  ];
+  const response = await call('/v1/jobs', {
+    method: 'POST',
+    body: `${lines.join('\n')}\n`,
+    headers: { 'content-type': 'application/x-ndjson' },
+  });
+  const told = (await response.text())
+    .trim()
+    .split('\n')
+    .map((text) => JSON.parse(text));
+  assert.deepEqual(told.pop(), { accepted: 2, refused: 2 });
+  const codes = told.sort((a, b) => a.line - b.line).map(({ job, error }) => job ?? error.code);
+  assert.deepEqual(codes, ['batch-1', 'INVALID_REQUEST', 'MODEL_NOT_FOUND', 'batch-2']);
+  assert.equal((await whenEnded('/v1/jobs/batch-2')).state, 'succeeded');
+});
+
+test('a job that was cancelled before it ran is not run, and one that has ended stays as it is', async () => {
+  const ended = await jobOf(await ask('mlp', { prefer: 'respond-async' }));
+  assert.equal((await whenEnded(ended.href)).state, 'succeeded');
+  assert.equal((await jobOf(await call(ended.href, { method: 'DELETE' }))).state, 'succeeded');
+});
+
+test('what cannot be read of the preference is refused, what is unknown of it is not', async () => {
+  const wrong = await ask('mlp', { prefer: 'respond-async, wait=soon' });
+  assert.equal(wrong.status, 400);
+  assert.match(((await wrong.json()) as { error: string }).error, /prefer: wait/);
+  assert.equal((await ask('mlp', { prefer: 'handling=lenient' })).status, 200);
+});
