@@ -21,6 +21,7 @@ const EXAMPLES: Record<string, { urls: () => string[]; prints: RegExp }> = {
   'stream.ts': { urls: () => [`grpc://${mesh.grpc}`], prints: /^1000 answered, the largest is -?\d/ },
   // How many of which depends on the machine.
   'under-load.ts': { urls: () => [mesh.url], prints: /(answered|refused .*|too late)'?: \d+/ },
+  'job.ts': { urls: () => [mesh.url], prints: /succeeded\ncard_arrival, \w+\n$/ },
   'event.ts': { urls: () => [mesh.nats.url, mesh.url], prints: /^client 111: 0\.10421/ },
 };
 

@@ -1,4 +1,3 @@
-import type { CallScope } from './call-scope.ts';
 import type { Receipt } from './receipt.ts';
 import type { Rung, TrafficClass } from './request.ts';
 import type { BytesAs, Tensor, TensorData } from './tensors.ts';
@@ -31,6 +30,12 @@ export type InferOptions<A extends Rung = Rung> = WaitOptions & {
   idempotencyKey?: string | undefined;
 };
 
+/** Of a job. `timeoutMs` is for handing it over. */
+export type SubmitOptions = Omit<InferOptions, 'accept' | 'cache' | 'receipt'> & {
+  /** A job that has not run by then will not. Default: it has as long as it takes. */
+  expiresAfterMs?: number | undefined;
+};
+
 export type Outputs = Record<string, TensorData>;
 
 /** An answer. `O` says which outputs there are and of which kind: a claim of the caller, which nothing checks. */
@@ -42,21 +47,22 @@ export type InferResult<O extends Outputs = Outputs> = {
   receipt: Receipt;
 };
 
-/** Headers of one try: what is left of the deadline differs each time. */
+/**
+ * Headers of one try: what is left of the deadline differs each time.
+ * @param leftMs Undefined: the model's own deadline counts.
+ */
 export function headersOf(
   options: InferOptions,
-  defaults: { accept: readonly Rung[] | undefined; timeoutMs: number | undefined },
-  scope: CallScope,
+  accept: readonly Rung[] | undefined,
+  leftMs: number | undefined,
   trace: Readonly<Record<string, string>>,
 ): Record<string, string> {
-  const { accept = defaults.accept, timeoutMs = defaults.timeoutMs } = options;
   const headers: Record<string, string> = { ...trace };
   const set = (name: string, value: string | undefined): void => {
     if (value !== undefined) headers[name] = value;
   };
   set('spillway-class', options.class);
-  // A budget of less than a microsecond has more digits than the mesh reads.
-  set('spillway-timeout-ms', timeoutMs === undefined ? undefined : scope.leftMs.toFixed(3));
+  set('spillway-timeout-ms', leftMs?.toFixed(3)); // more digits the mesh does not read
   set('spillway-accept', accept === undefined ? undefined : accept.join(', ') || 'none');
   set('spillway-receipt', options.receipt);
   set('cache-control', options.cache);

@@ -1,5 +1,12 @@
 import { asClientError, withRetries } from './attempts.ts';
-import { headersOf, type InferOptions, type InferResult, type Outputs, type WaitOptions } from './call-options.ts';
+import {
+  headersOf,
+  type InferOptions,
+  type InferResult,
+  type Outputs,
+  type SubmitOptions,
+  type WaitOptions,
+} from './call-options.ts';
 import { CallScope, systemClock } from './call-scope.ts';
 import { type ClientOptions, type Opened, openTransports } from './client-options.ts';
 import { SpillwayClientError } from './errors.ts';
@@ -25,6 +32,9 @@ export type StreamOptions = Omit<InferOptions, 'accept'> & {
 export type StreamAnswer<O extends Outputs = Outputs> =
   | { index: number; result: InferResult<O>; error?: undefined }
   | { index: number; result?: undefined; error: SpillwayClientError };
+
+/** Headers of one try. */
+type Headers = (scope: CallScope, trace: Readonly<Record<string, string>>) => Record<string, string>;
 
 /** A call without a deadline of its own gets the model's from the mesh; this one is for a mesh that says nothing at all. */
 const NO_ANSWER_MS = 60_000;
@@ -66,27 +76,30 @@ export class SpillwayClient<A extends Rung = 'wait' | 'degraded'> implements Asy
     inputs: Inputs,
     options: InferOptions<B> = {},
   ): Promise<InferResult<O> | TicketOf<B, O>> {
-    const outcome = await this.#ask(model, inputs, options, {});
+    const outcome = await this.#ask(model, inputs, options, this.#headers(options));
     if (!('ticket' in outcome)) return outcome as InferResult<O>;
     return this.#job<O>(outcome.ticket, options) as TicketOf<B, O>;
   }
 
   /**
    * Gives the mesh a request to keep and to run when there is capacity: it is delayed under load, never refused for it.
-   * `timeoutMs` is for handing it over, not for the job.
+   * @throws SpillwayClientError `CONFLICT` when the idempotency key was used with another body.
    */
   async submit<O extends Outputs = Outputs>(
     model: string,
     inputs: Inputs,
-    options: Omit<InferOptions, 'accept'> = {},
+    { expiresAfterMs, ...options }: SubmitOptions = {},
   ): Promise<Job<O>> {
     const context = this.#jobsContext();
     if (this.#opened.transport.kind !== 'http') {
       throw new SpillwayClientError('UNSUPPORTED', 'jobs are submitted over HTTP: expected an http:// or https:// URL');
     }
     // Without a key a try whose answer was lost would be a second job.
-    const { idempotencyKey = crypto.randomUUID(), ...rest } = options;
-    const outcome = await this.#ask(model, inputs, { ...rest, idempotencyKey }, { prefer: 'respond-async' });
+    const own = { idempotencyKey: crypto.randomUUID() as string, ...options };
+    const outcome = await this.#ask(model, inputs, own, (_scope, trace) => ({
+      ...headersOf(own, undefined, expiresAfterMs, trace),
+      prefer: 'respond-async',
+    }));
     if ('ticket' in outcome) return this.#job<O>(outcome.ticket, options);
     return new Job<O>('', context, options.bytes ?? 'text', outcome as InferResult<O>);
   }
@@ -106,13 +119,13 @@ export class SpillwayClient<A extends Rung = 'wait' | 'degraded'> implements Asy
     const own = { ...options, signal };
     try {
       if (grpc === undefined) {
-        const each = async (inputs: Inputs) =>
-          (await this.#ask(model, inputs, { accept: ACCEPTED, ...own }, {})) as InferResult<O>;
+        const headers = this.#headers({ accept: ACCEPTED, ...own });
+        const each = async (inputs: Inputs) => (await this.#ask(model, inputs, own, headers)) as InferResult<O>;
         yield* inOrder(requests, options.inFlight ?? 16, settled(each));
         return;
       }
       using first = this.#scope(own);
-      const headers = headersOf({ accept: ACCEPTED, ...own }, this.#defaults(), first, await traceHeaders());
+      const headers = this.#headers({ accept: ACCEPTED, ...own })(first, await traceHeaders());
       using stream = new InferStream(await first.race(grpc.open()), headers);
       const each = async (inputs: Inputs) => {
         using scope = this.#scope(own);
@@ -162,15 +175,14 @@ export class SpillwayClient<A extends Rung = 'wait' | 'degraded'> implements Asy
     model: string,
     inputs: Inputs,
     options: InferOptions,
-    extra: Readonly<Record<string, string>>,
+    headers: Headers,
   ): Promise<Answered | { ticket: Ticket }> {
     using scope = this.#scope(options);
     const tensors = await this.#tensors(model, inputs, options, scope);
     const trace = await traceHeaders();
     try {
       return await withRetries(scope, this.#rules, () => {
-        const headers = { ...headersOf(options, this.#defaults(), scope, trace), ...extra };
-        return this.#opened.transport.infer(this.#request(model, tensors, options, headers), scope);
+        return this.#opened.transport.infer(this.#request(model, tensors, options, headers(scope, trace)), scope);
       });
     } catch (thrown) {
       const error = asClientError(thrown);
@@ -217,8 +229,9 @@ export class SpillwayClient<A extends Rung = 'wait' | 'degraded'> implements Asy
     return await withRetries(scope, this.#rules, () => this.#opened.catalogue.model(model, version, scope));
   }
 
-  #defaults(): { accept: readonly Rung[] | undefined; timeoutMs: number | undefined } {
-    return { accept: this.#options.accept, timeoutMs: this.#options.timeoutMs };
+  #headers(options: InferOptions): Headers {
+    const { accept = this.#options.accept, timeoutMs = this.#options.timeoutMs } = options;
+    return (scope, trace) => headersOf(options, accept, timeoutMs === undefined ? undefined : scope.leftMs, trace);
   }
 
   #scope({ timeoutMs = this.#options.timeoutMs ?? NO_ANSWER_MS, signal }: WaitOptions): CallScope {

@@ -137,7 +137,7 @@ export class Jobs {
     this.#context = context;
   }
 
-  /** One page; `next` is `after` of the following one, undefined on the last. */
+  /** One page, which may be short or empty; `next` is `after` of the following one, undefined on the last. */
   async list(options: { limit?: number; after?: string; state?: JobState } & WaitOptions = {}): Promise<JobList> {
     const { door, clock, rules } = this.#context();
     const { limit, after, state, timeoutMs = SHORT_MS, signal } = options;
@@ -150,6 +150,15 @@ export class Jobs {
     const { body } = await withRetries(scope, rules, () => door.json({ method: 'GET', path }, scope.signal));
     const { jobs = [], next } = body as { jobs?: unknown[]; next?: string | null };
     return { jobs: jobs.map((job) => readStatus(job, 'text')), next: next ?? undefined };
+  }
+
+  /** Every job, page by page. */
+  async *all(options: { state?: JobState } & WaitOptions = {}): AsyncGenerator<JobStatus, void, undefined> {
+    let page: JobList = { jobs: [], next: '0' };
+    while (page.next !== undefined) {
+      page = await this.list({ ...options, after: page.next });
+      yield* page.jobs;
+    }
   }
 
   /** @throws SpillwayClientError `NOT_FOUND`. */

@@ -1,5 +1,5 @@
 // biome-ignore-all lint/performance/noBarrelFile: the public list of the package
-export type { InferOptions, InferResult, Outputs, WaitOptions } from './call-options.ts';
+export type { InferOptions, InferResult, Outputs, SubmitOptions, WaitOptions } from './call-options.ts';
 export { SpillwayClient, type StreamAnswer, type StreamOptions, type TicketOf } from './client.ts';
 export type { ClientOptions } from './client-options.ts';
 export { ERROR_CODES, type ErrorCode, SpillwayClientError } from './errors.ts';
