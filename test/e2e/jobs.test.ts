@@ -16,7 +16,10 @@ type Job = {
 
 let mesh: Mesh;
 before(async () => {
-  mesh = await startSeededMesh({ serves: ['mlp', 'credit-risk'], tenants: [{ tenant: 'other', class: 'standard' }] });
+  mesh = await startSeededMesh({
+    serves: ['mlp', 'credit-risk', 'simulated'],
+    tenants: [{ tenant: 'other', class: 'standard' }],
+  });
 });
 after(() => mesh?.[Symbol.asyncDispose]());
 
@@ -124,4 +127,27 @@ test('what cannot be read of the preference is refused, what is unknown of it is
   assert.equal(wrong.status, 400);
   assert.match(((await wrong.json()) as { error: string }).error, /prefer: wait/);
   assert.equal((await ask('mlp', { prefer: 'handling=lenient' })).status, 200);
+});
+
+test('who takes tickets is not refused for want of time: what cannot be in time becomes a job, and every job ends', async () => {
+  const row = JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 1], data: [0.25] }] });
+  const headers = { 'spillway-accept': 'wait, ticket', 'spillway-timeout-ms': '1000' };
+  assert.equal((await ask('simulated', headers, row)).status, 200);
+  const responses = await Promise.all(Array.from({ length: 1_200 }, () => ask('simulated', headers, row))); // 4 s of work
+  const [answers, tickets] = [200, 202].map((status) => responses.filter((response) => response.status === status)) as [
+    Response[],
+    Response[],
+  ];
+  const known = ['gateway_cpu']; // the guard of the processor comes before the ladder
+  const others = responses.filter(({ status }) => status !== 200 && status !== 202);
+  const reasons = others.map(({ headers: told }) => told.get('spillway-reason') ?? '');
+  assert.deepEqual(
+    reasons.filter((reason) => !known.includes(reason)),
+    [],
+  );
+  assert.ok(answers.length > 0 && tickets.length > 0, `${answers.length} answers, ${tickets.length} tickets`);
+  for (const ticket of tickets) {
+    const { href } = await jobOf(ticket);
+    assert.equal((await whenEnded(href)).state, 'succeeded');
+  }
 });

@@ -1,6 +1,8 @@
 import type { ModelRecord } from '@spillway/contracts/buckets';
+import type { WorkItem } from '@spillway/contracts/messages';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { CacheOutcome, InferRequest, Prepared, Settle, TensorValue } from './request.ts';
+import { encodeTensors } from './tensor-codec.ts';
 import { costOf, resolveVersion, validateInputs } from './validate.ts';
 
 /** Exactly one of the two is called, once. */
@@ -74,6 +76,19 @@ export function newEntry(
     ready: undefined,
   };
 }
+
+/** The request as it travels, at `sentAtMs`. */
+export const itemOf = ({ seq, request, deadlineMs, sentAtMs, rows, cost, inputs }: Entry): WorkItem => ({
+  seq,
+  requestId: request.id,
+  budgetMs: Math.max(0, deadlineMs - sentAtMs),
+  rows,
+  cost,
+  route: 0,
+  traceparent: request.traceparent,
+  tensors: encodeTensors(inputs),
+  tenant: request.tenant,
+});
 
 /** One more reason why the answer is not an idle mesh's. */
 export function markDegraded(entry: Entry, by: 'features' | 'variant' | 'stale'): void {

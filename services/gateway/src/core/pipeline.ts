@@ -3,7 +3,7 @@ import type { ReplyFrame, Route, WorkItem } from '@spillway/contracts/messages';
 import { isErrorCode } from '@spillway/errors/catalogue';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { Candidates } from './candidates.ts';
-import { type Entry, expired, type Handover, markDegraded, newEntry } from './entry.ts';
+import { type Entry, expired, type Handover, itemOf, markDegraded, newEntry } from './entry.ts';
 import { type FeatureSpec, featureWant, HURRIED_FEATURES_MS, joinFeatures, keyOf } from './look-ups.ts';
 import { Pending } from './pending.ts';
 import type { PipelineLimits, PipelinePorts } from './pipeline-ports.ts';
@@ -11,7 +11,7 @@ import { answerOf, emptyReceipt } from './receipt.ts';
 import { refusalOf } from './refusal.ts';
 import type { InferRequest, Settle } from './request.ts';
 import { Resubmissions } from './resubmissions.ts';
-import { decodeTensors, encodeTensors } from './tensor-codec.ts';
+import { decodeTensors } from './tensor-codec.ts';
 import { type Outgoing, TurnBuffer } from './turn-buffer.ts';
 import { shapesKey } from './validate.ts';
 
@@ -193,21 +193,11 @@ export class Pipeline {
   }
 
   #enqueue(entry: Entry): void {
-    const { model, request, inputs, rows } = entry;
-    const batches = model.maxBatchSize > 0;
+    const { model, inputs } = entry;
     entry.sentAtMs = this.#ports.clock.now();
-    const item: WorkItem = {
-      seq: entry.seq,
-      requestId: request.id,
-      budgetMs: Math.max(0, entry.deadlineMs - entry.sentAtMs),
-      rows,
-      cost: entry.cost,
-      route: 0,
-      traceparent: request.traceparent,
-      tensors: encodeTensors(inputs),
-      tenant: request.tenant,
-    };
-    const route: Route = { version: entry.version, variant: entry.variant, shapes: shapesKey(inputs, batches) };
+    const item = itemOf(entry);
+    const shapes = shapesKey(inputs, model.maxBatchSize > 0);
+    const route: Route = { version: entry.version, variant: entry.variant, shapes };
     if (entry.ready !== undefined) {
       this.#pending.take(entry.seq);
       entry.ready({ item, route, model });
@@ -222,6 +212,13 @@ export class Pipeline {
     admission.published(model.model, classRank(request.trafficClass), costIms, clock.now());
     if (this.#buffer.empty) flushSoon();
     this.#buffer.add(model.model, request.trafficClass, route, item, Math.max(1, model.maxBatchSize));
+  }
+
+  /** It was let in and is too late all the same: the rung before refusal is left. */
+  #toTicket(entry: Entry): void {
+    entry.ready = entry.settle.ticket;
+    entry.variant = '';
+    this.#enqueue(entry);
   }
 
   /** The frames of this turn. */
@@ -262,7 +259,14 @@ export class Pipeline {
       this.#send(entry, { ...item, budgetMs: entry.deadlineMs - nowMs }, route);
     }
     const due = this.#pending.expired();
-    for (const entry of due) this.#ended(entry).settle.failed(expired(entry));
+    for (const entry of due) {
+      this.#ended(entry);
+      if (entry.settle.ticket === undefined || entry.sentAtMs === 0) entry.settle.failed(expired(entry));
+      else {
+        this.#ports.cancelled(entry.seq);
+        this.#toTicket(entry);
+      }
+    }
     return due.length;
   }
 
@@ -272,6 +276,10 @@ export class Pipeline {
       const entry = this.#take(item.seq);
       if (entry === undefined) continue;
       this.#ports.admission.answered(entry.request.model);
+      if (item.errorCode === 'OVERLOADED' && entry.settle.ticket !== undefined) {
+        this.#toTicket(entry);
+        continue;
+      }
       if (item.errorCode !== '') {
         const code = isErrorCode(item.errorCode) ? item.errorCode : 'INTERNAL';
         entry.settle.failed(new SpillwayError(code, item.errorMessage, { reason: item.errorReason || undefined }));

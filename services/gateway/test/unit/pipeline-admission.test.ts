@@ -122,3 +122,29 @@ test('what the ladder has a ticket for is handed over ready, with its features, 
   outside.featureAnswers[0]?.(rows(0));
   assert.deepEqual([tickets.length, pipeline.inFlight, pipeline.flush(), outside.ended], [1, 0, [], 0]);
 });
+
+test('what was let in and is too late all the same becomes a ticket, if its caller takes one', () => {
+  const { pipeline, clock, outside } = setUp();
+  const tickets: Prepared[] = [];
+  const ended = () => assert.fail('it was answered');
+  const accept = { wait: true, degraded: false, ticket: true };
+  pipeline.submit(request({ receivedAtMs: clock.now(), accept }), {
+    answered: ended,
+    failed: ended,
+    ticket: (prepared) => tickets.push(prepared),
+  });
+  const [sent] = pipeline.flush()[0]?.items ?? [];
+  pipeline.onReply(reply(sent?.seq as number, { errorCode: 'OVERLOADED', errorReason: 'expired' }));
+  assert.deepEqual([tickets.length, pipeline.inFlight, pipeline.flush()], [1, 0, []]);
+  assert.deepEqual(tickets[0]?.item.tensors, sent?.tensors);
+
+  pipeline.submit(request({ receivedAtMs: clock.now(), budgetMs: 10, accept }), {
+    answered: ended,
+    failed: ended,
+    ticket: (prepared) => tickets.push(prepared),
+  });
+  pipeline.flush();
+  clock.advance(10);
+  pipeline.expire();
+  assert.deepEqual([tickets.length, pipeline.inFlight, outside.cancelled.length], [2, 0, 1]);
+});

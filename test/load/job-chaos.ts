@@ -1,0 +1,52 @@
+import { parseArgs } from 'node:util';
+import { startMesh } from '@spillway/testing/mesh';
+import { jobChaos } from '../support/job-chaos.ts';
+import { repositoryOf } from '../support/model-repository.ts';
+import { aboutRun } from './about-run.ts';
+
+const HELP = `Jobs over HTTP while gateways, batchers, workers and NATS are killed in turn with SIGKILL and started again.
+
+  node test/load/job-chaos.ts [options]
+
+  --jobs N         default 100000
+  --kill-every MS  default 2000
+  --seed N         which process is killed first (default 1)
+  --help
+
+Exits with 1 when a job was lost, stored twice, mixed up, or accepted and not known.`;
+
+const { values } = parseArgs({
+  options: {
+    jobs: { type: 'string', default: '100000' },
+    'kill-every': { type: 'string', default: '2000' },
+    seed: { type: 'string', default: '1' },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+if (values.help) console.log(HELP);
+else await main();
+
+async function main(): Promise<void> {
+  await using models = await repositoryOf(['simple']);
+  const scale = { gateway: 2, batcher: 2, 'gpu-worker': 2 };
+  await using mesh = await startMesh({ scale, models: models.dir });
+  const figures = await jobChaos(mesh, {
+    jobs: Number(values.jobs),
+    killEveryMs: Number(values['kill-every']),
+    seed: Number(values.seed),
+    patienceMs: 300_000,
+    onProgress: (text) => void process.stderr.write(`${text}\n`),
+  });
+  const { lost, surfacedTwice, wrong, unknown, accepted, attempts, kills, submitMs, endMs } = figures;
+  const killed = Object.entries(kills).map(([name, count]) => `${name} ${count}`);
+  console.log(aboutRun());
+  console.log(
+    `${accepted} jobs accepted in ${attempts} attempts and ${(submitMs / 1_000).toFixed(0)} s, all ended after ${(endMs / 1_000).toFixed(0)} s.`,
+  );
+  console.log(`killed: ${killed.join(', ')}`);
+  console.log(
+    `lost ${lost.length}, stored twice ${surfacedTwice.length}, mixed up ${wrong.length}, accepted and not known ${unknown.length}`,
+  );
+  if (lost.length + surfacedTwice.length + wrong.length + unknown.length > 0) process.exitCode = 1;
+}
