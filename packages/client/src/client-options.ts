@@ -1,6 +1,7 @@
 import { badInput } from './errors.ts';
 import { grpcTransport, type LazyChannel, lazyChannel } from './grpc-transport.ts';
-import { HttpDoor, httpTransport } from './http-transport.ts';
+import { HttpDoor } from './http-door.ts';
+import { httpTransport } from './http-transport.ts';
 import { natsTransport } from './nats-transport.ts';
 import type { Rung, Transport } from './request.ts';
 
@@ -62,7 +63,10 @@ function all(
     hasMetadata: transport.kind !== 'nats' || catalogue !== undefined,
     door,
     grpc,
-    close: () => transport.close(),
+    close: async () => {
+      door?.close();
+      await transport.close();
+    },
   };
 }
 

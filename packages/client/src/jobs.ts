@@ -2,7 +2,7 @@ import { withRetries } from './attempts.ts';
 import type { InferResult, Outputs, WaitOptions } from './call-options.ts';
 import { CallScope, type Clock } from './call-scope.ts';
 import { errorFromObject, SpillwayClientError } from './errors.ts';
-import type { HttpDoor } from './http-transport.ts';
+import type { HttpDoor } from './http-door.ts';
 import { readInferAnswer } from './infer-body.ts';
 import { readReceipt } from './receipt.ts';
 import type { RetryRules } from './retry.ts';
@@ -88,13 +88,13 @@ export class Job<O extends Outputs = Outputs> {
     using scope = new CallScope(clock, Number.POSITIVE_INFINITY, signal);
     for (;;) {
       const call = { method: 'GET', path: pathOf(this.id), headers: { accept: 'text/event-stream' } };
-      const response = await withRetries(scope, rules, async () => {
+      const body = await withRetries(scope, rules, async () => {
         const answered = await door.send(call, scope.signal);
-        if (!answered.ok) await door.read(answered, scope.signal);
-        return answered;
+        if (answered.status !== 200) await door.read(answered, scope.signal);
+        return answered.body;
       });
       try {
-        for await (const event of readEvents(response)) {
+        for await (const event of readEvents(body)) {
           const status = readStatus<O>(event, this.#as);
           yield status;
           if (isFinal(status)) return;
@@ -113,15 +113,15 @@ export class Job<O extends Outputs = Outputs> {
     const { door, clock, rules } = this.#context;
     using scope = new CallScope(clock, timeoutMs, signal);
     await withRetries(scope, rules, async () => {
-      const response = await door.send({ method: 'DELETE', path: pathOf(this.id) }, scope.signal);
-      await door.read(response, scope.signal);
+      const answer = await door.send({ method: 'DELETE', path: pathOf(this.id) }, scope.signal);
+      await door.read(answer, scope.signal);
     });
   }
 
   async #look(scope: CallScope, waitS: number): Promise<JobStatus<O>> {
     const { door, rules } = this.#context;
     const path = waitS > 0 ? `${pathOf(this.id)}?wait=${waitS}` : pathOf(this.id);
-    const { body } = await withRetries(scope, rules, () => door.json({ method: 'GET', path }, scope.signal));
+    const body = await withRetries(scope, rules, () => door.json({ method: 'GET', path }, scope.signal));
     return readStatus<O>(body, this.#as);
   }
 }
@@ -147,7 +147,7 @@ export class Jobs {
       if (value !== undefined) query.set(name, String(value));
     }
     const path = query.size === 0 ? 'v1/jobs' : `v1/jobs?${query}`;
-    const { body } = await withRetries(scope, rules, () => door.json({ method: 'GET', path }, scope.signal));
+    const body = await withRetries(scope, rules, () => door.json({ method: 'GET', path }, scope.signal));
     const { jobs = [], next } = body as { jobs?: unknown[]; next?: string | null };
     return { jobs: jobs.map((job) => readStatus(job, 'text')), next: next ?? undefined };
   }

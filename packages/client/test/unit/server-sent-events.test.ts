@@ -2,10 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readEvents } from '../../src/server-sent-events.ts';
 
-const bodyOf = (...chunks: string[]): Response => {
-  const bytes = chunks.map((chunk) => new TextEncoder().encode(chunk));
-  return new Response(ReadableStream.from(bytes));
-};
+async function* bodyOf(...chunks: string[]): AsyncGenerator<Uint8Array> {
+  for (const chunk of chunks) yield new TextEncoder().encode(chunk);
+}
 
 test('events are read wherever the chunks are cut, with comments and other fields between', async () => {
   const body = bodyOf(
