@@ -2,6 +2,7 @@ import { createHash, randomInt } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { KeyRecord } from '@spillway/contracts/buckets';
+import { SCOPES } from '@spillway/contracts/keys';
 
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const SECRET_LENGTH = 43; // 256 bits
@@ -25,7 +26,8 @@ export function ensureDevKey(dataDir: string): string {
   mkdirSync(dataDir, { recursive: true });
   const key = readDevKey(dataDir) ?? newKey(DEV_ID);
   writePrivate(devKeyFile(dataDir), `${key}\n`);
-  const record: KeyRecord = { id: DEV_ID, sha256: secretHash(key), tenant: 'dev', class: 'vip', scopes: ['infer'] };
+  const scopes = [...SCOPES]; // whoever started the mesh operates it
+  const record: KeyRecord = { id: DEV_ID, sha256: secretHash(key), tenant: 'dev', class: 'vip', scopes };
   const others = readRecords(dataDir).filter(({ id }) => id !== DEV_ID);
   writePrivate(keysFile(dataDir), `${JSON.stringify({ keys: [record, ...others] }, null, 2)}\n`);
   return key;

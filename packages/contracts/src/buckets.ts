@@ -38,7 +38,10 @@ export type KeyRecord = {
   sha256: string;
   tenant: string;
   class: TrafficClass;
+  /** See `contracts/keys`; names that this version does not know allow nothing. */
   scopes: string[];
+  /** Id of the key that this one was rotated from, at first hand or later: they share one quota. Absent: its own id. */
+  family?: string;
   quota?: KeyQuota;
   /** Share of a congested class beside other tenants, > 0. Absent: 1. */
   weight?: number;

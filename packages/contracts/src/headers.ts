@@ -23,6 +23,13 @@ export const HEADERS = {
   reason: 'spillway-reason',
   retryAfterMs: 'retry-after-ms',
   idempotencyKey: 'idempotency-key',
+  limitRequests: 'x-ratelimit-limit-requests',
+  remainingRequests: 'x-ratelimit-remaining-requests',
+  resetRequests: 'x-ratelimit-reset-requests',
+  /** Ours: a quota in ms of a model instance. */
+  limitCost: 'x-ratelimit-limit-cost',
+  remainingCost: 'x-ratelimit-remaining-cost',
+  resetCost: 'x-ratelimit-reset-cost',
   job: 'spillway-job',
   originSubject: 'spillway-origin-subject',
   originSeq: 'spillway-origin-seq',

@@ -121,6 +121,25 @@ export type CacheResponse = { results: CacheResult[] };
 export type Heartbeat = { service: string; instance: string; sentMs: number; state: string };
 export type Cancel = { gateway: string; seqs: number[] };
 
+/** Count and nanoseconds, since the start of a gateway. */
+export type Total = { count: number; ns: number };
+export type BatchTotal = { rows: number; run: Total };
+export type VersionTotals = {
+  model: string;
+  version: string;
+  lastInferenceMs: number;
+  rows: number;
+  runs: number;
+  success: Total;
+  fail: Total;
+  queue: Total;
+  run: Total;
+  cacheHit: Total;
+  cacheMiss: Total;
+  batches: BatchTotal[];
+};
+export type GatewayStatistics = { gateway: string; versions: VersionTotals[] };
+
 /** Costs in ims (milliseconds of one model instance), rates in ims per ms; lists by rank of the class. */
 export type Backlog = { pending: number; pendingAgeMs: number; held: number; rateOut: number };
 export type RunTime = { variant: string; baseMs: number; rowMs: number; cv: number };
@@ -165,6 +184,7 @@ export const cacheResponseCodec = codec<CacheResponse>('spillway.v1.CacheRespons
 export const heartbeatCodec = codec<Heartbeat>('spillway.v1.Heartbeat');
 export const cancelCodec = codec<Cancel>('spillway.v1.Cancel');
 export const loadStateCodec = codec<LoadState>('spillway.v1.LoadState');
+export const gatewayStatisticsCodec = codec<GatewayStatistics>('spillway.v1.GatewayStatistics');
 
 /** gRPC paths of the mesh's streams. */
 export const DISPATCH_PATH = '/spillway.v1.Dispatch/Work';

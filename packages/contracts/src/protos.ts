@@ -4,7 +4,7 @@ import protobuf from 'protobufjs';
 /** Folder of the `.proto` files; the mesh's own contracts lie below `spillway/v1`. */
 export const PROTO_DIR = fileURLToPath(new URL('../../../protos', import.meta.url));
 
-const FILES = ['tensor', 'work', 'dispatch', 'features', 'cache', 'control', 'load'].map(
+const FILES = ['tensor', 'work', 'dispatch', 'features', 'cache', 'control', 'load', 'statistics'].map(
   (name) => `spillway/v1/${name}.proto`,
 );
 

@@ -1,4 +1,5 @@
 import type { KeyRecord } from './buckets.ts';
+import { familyOf } from './keys.ts';
 
 /** Share of what is left without the largest worker that may be promised to vip keys; the rest absorbs errors of prediction. */
 export const VIP_SHARE = 0.8;
@@ -16,14 +17,18 @@ export type Verdict = {
   survivesLoss: boolean;
 };
 
-/** The sum of the quotas of the valid vip keys, ims per ms. A key without a quota in cost is promised nothing. */
+/**
+ * The sum of the quotas of the valid vip keys, ims per ms; keys of one family count once. A key without a quota in cost is
+ * promised nothing.
+ */
 export function promisedToVip(keys: Iterable<KeyRecord>, epochMs: number): number {
-  let costPerSecond = 0;
+  const byFamily = new Map<string, number>();
   for (const key of keys) {
     if (key.class !== 'vip' || (key.expiresAt ?? Number.POSITIVE_INFINITY) <= epochMs) continue;
-    costPerSecond += key.quota?.costPerSecond ?? 0;
+    const family = familyOf(key);
+    byFamily.set(family, Math.max(byFamily.get(family) ?? 0, key.quota?.costPerSecond ?? 0));
   }
-  return costPerSecond / 1_000;
+  return byFamily.values().reduce((sum, costPerSecond) => sum + costPerSecond, 0) / 1_000;
 }
 
 /**

@@ -29,6 +29,9 @@ export const auditSubject = (what: string): string => `spillway.v1.audit.${name(
 export const cancelSubject = (gateway: string): string => `spillway.v1.cancel.${name(gateway, 'gateway')}`;
 export const ALL_CANCELS = 'spillway.v1.cancel.*';
 
+/** Every gateway answers on the reply subject with what it has counted. */
+export const STATISTICS_SUBJECT = 'spillway.v1.statistics';
+
 export const invalidateSubject = (what: string): string => `spillway.v1.invalidate.${name(what, 'what')}`;
 
 /** Tenant and model of an event's subject, or undefined if it is none. */

@@ -16,8 +16,13 @@ test('what is promised is the sum of the quotas of vip keys that are valid', () 
     key({ quota: { requestsPerSecond: 50 } }),
     key({ class: 'standard', quota: { costPerSecond: 900 } }),
     key({}),
-  ];
+  ].map((record, n) => ({ ...record, id: `k${n}` }));
   assert.equal(promisedToVip(keys, 1_000), 0.5);
+});
+
+test('two keys of one family are one promise', () => {
+  const quota = { costPerSecond: 300 };
+  assert.equal(promisedToVip([key({ quota }), key({ id: 'next', family: 'k', quota })], 1_000), 0.3);
 });
 
 test('four fifths of what is left without the largest worker may be promised', () => {

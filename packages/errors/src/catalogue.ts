@@ -17,8 +17,19 @@ export const CATALOGUE = {
     retry: 'never',
     meaning: 'The request breaks a rule. The message names the field, what was expected and what came.',
   },
-  UNAUTHENTICATED: { http: 401, grpc: 16, retry: 'never', meaning: 'No API key came, or the key is not known.' },
-  FORBIDDEN: { http: 403, grpc: 7, retry: 'never', meaning: 'The key is valid and may not do this.' },
+  UNAUTHENTICATED: {
+    http: 401,
+    grpc: 16,
+    retry: 'never',
+    meaning: 'No API key came, it is not known or was revoked, or it has expired (reason `key_expired`).',
+  },
+  FORBIDDEN: {
+    http: 403,
+    grpc: 7,
+    retry: 'never',
+    meaning:
+      'The key is valid and may not do this. With the reason `scope` the message names the scope that is missing.',
+  },
   MODEL_NOT_FOUND: {
     http: 404,
     grpc: 5,

@@ -1,7 +1,8 @@
-import { Server, ServerCredentials, type ServerOptions } from '@grpc/grpc-js';
+import { Server, type ServerCredentials, type ServerOptions } from '@grpc/grpc-js';
 import { MAX_MESH_MESSAGE_BYTES } from './channel.ts';
 import { Health } from './health.ts';
 import { type GrpcService, serviceOf } from './method.ts';
+import { credentialsOf, type ServerTls } from './server-tls.ts';
 
 export type GrpcServerOptions = {
   host: string;
@@ -12,6 +13,8 @@ export type GrpcServerOptions = {
   maxReceiveBytes: number;
   /** For strangers: bounds on what one connection may hold, and connections that end so that balancers can move them. */
   publicDoor?: boolean;
+  /** Absent: plain HTTP/2. */
+  tls?: ServerTls | undefined;
 };
 
 export type GrpcServer = {
@@ -50,7 +53,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const health = new Health(namesOf(options.services));
   for (const { definition, handlers } of [...options.services, health.service()])
     server.addService(definition, handlers);
-  const port = await bind(server, options.host, options.port);
+  const port = await bind(server, options, credentialsOf(options.tls));
   const address = addressOf(options.host, port);
   return {
     port,
@@ -74,9 +77,13 @@ const namesOf = (services: readonly GrpcService[]): string[] => [
 const addressOf = (host: string, port: number): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
-function bind(server: Server, host: string, port: number): Promise<number> {
+function bind(
+  server: Server,
+  { host, port }: { host: string; port: number },
+  credentials: ServerCredentials,
+): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.bindAsync(addressOf(host, port), ServerCredentials.createInsecure(), (error, bound) => {
+    server.bindAsync(addressOf(host, port), credentials, (error, bound) => {
       if (error === null) resolve(bound);
       else reject(error);
     });

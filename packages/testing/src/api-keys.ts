@@ -10,7 +10,12 @@ export type TestKeys = Readonly<Record<'vip' | 'standard' | 'bulk', string>>;
 export type AllKeys = TestKeys & Readonly<Record<string, string>>;
 
 /** A key of another tenant, whose name is the key's id too. */
-export type TestTenant = { tenant: string; class: keyof TestKeys; quota?: { requestsPerSecond: number } };
+export type TestTenant = {
+  tenant: string;
+  class: keyof TestKeys;
+  quota?: { requestsPerSecond: number };
+  scopes?: string[];
+};
 
 const secret = (): string => Array.from(randomBytes(SECRET_LENGTH), (byte) => ALPHABET[byte % 62]).join('');
 

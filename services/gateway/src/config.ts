@@ -16,7 +16,7 @@ export const gatewayConfig = defineConfig({
     ...commonFields('gateway'),
     host: env.string('GATEWAY_HOST', {
       default: '127.0.0.1',
-      doc: 'Address of the doors. Beyond loopback keys are required.',
+      doc: 'Address of the doors. Beyond loopback keys and TLS are required.',
     }),
     httpPort: env.port('GATEWAY_HTTP_PORT', { default: 8000, doc: 'HTTP door. 0 takes a free one.' }),
     grpcPort: env.port('GATEWAY_GRPC_PORT', { default: 8001, doc: 'gRPC door. 0 takes a free one.' }),
@@ -28,6 +28,28 @@ export const gatewayConfig = defineConfig({
     allowAnonymous: env.bool('GATEWAY_ALLOW_ANONYMOUS', {
       default: true,
       doc: 'A call without a key is tenant "anonymous", class standard. Must be false beyond loopback.',
+    }),
+    tlsCert: env.string('GATEWAY_TLS_CERT', {
+      default: '',
+      doc: 'PEM file: certificate of both doors, then its intermediates. Empty: plain HTTP and gRPC.',
+    }),
+    tlsKey: env.string('GATEWAY_TLS_KEY', {
+      default: '',
+      doc: 'PEM file: private key of GATEWAY_TLS_CERT, without a passphrase.',
+    }),
+    tlsClientCa: env.string('GATEWAY_TLS_CLIENT_CA', {
+      default: '',
+      doc: 'PEM file: authorities of client certificates, which every connection must then show. Empty: none is asked for.',
+    }),
+    tlsReloadMs: env.int('GATEWAY_TLS_RELOAD_MS', {
+      default: 60_000,
+      min: 50,
+      max: 86_400_000,
+      doc: 'Between two looks at the TLS files; changed ones count for new connections. Too long serves an expired certificate.',
+    }),
+    insecure: env.bool('GATEWAY_INSECURE', {
+      default: false,
+      doc: 'Lets the doors be plain beyond loopback: keys and data can be read on the way. For a proxy that speaks TLS.',
     }),
     maxBodyBytes: env.int('GATEWAY_MAX_BODY_BYTES', {
       default: 4 * 1024 * 1024,
@@ -78,9 +100,17 @@ export const gatewayConfig = defineConfig({
     }),
   },
   check: (config) => {
-    if (LOOPBACK.test(config.host)) return [];
     const faults: string[] = [];
+    if ((config.tlsCert === '') !== (config.tlsKey === ''))
+      faults.push('GATEWAY_TLS_CERT and GATEWAY_TLS_KEY: expected both or neither');
+    if (config.tlsClientCa !== '' && config.tlsCert === '')
+      faults.push('GATEWAY_TLS_CLIENT_CA: expected GATEWAY_TLS_CERT and GATEWAY_TLS_KEY beside it');
+    if (LOOPBACK.test(config.host)) return faults;
     if (config.allowAnonymous) faults.push('GATEWAY_HOST is not loopback: GATEWAY_ALLOW_ANONYMOUS must be false');
+    if (config.tlsCert === '' && !config.insecure)
+      faults.push(
+        'GATEWAY_HOST is not loopback: expected GATEWAY_TLS_CERT and GATEWAY_TLS_KEY, or GATEWAY_INSECURE=true behind a proxy that speaks TLS',
+      );
     return faults;
   },
 });

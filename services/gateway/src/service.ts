@@ -28,9 +28,12 @@ import { exchangeLoad } from './adapters/load-exchange.ts';
 import { watchModels } from './adapters/model-catalogue.ts';
 import { rehearse } from './adapters/rehearsal.ts';
 import { watchSelf } from './adapters/self-watch.ts';
+import { exchangeStatistics } from './adapters/statistics-exchange.ts';
+import { watchTlsFiles } from './adapters/tls-files.ts';
 import type { GatewayConfig } from './config.ts';
 import { Admission } from './core/admission/admission.ts';
 import type { Mechanism } from './core/admission/settings.ts';
+import { ModelStatistics } from './core/model-statistics.ts';
 import { Pipeline } from './core/pipeline.ts';
 import { observeAdmission, observeEvents, observeRequests } from './telemetry.ts';
 
@@ -69,6 +72,13 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
       waitingFor: () => [...waitingFor],
     }),
   );
+  const tls = watchTlsFiles({
+    files: { cert: config.tlsCert, key: config.tlsKey, clientCa: config.tlsClientCa },
+    reloadMs: config.tlsReloadMs,
+    onReload: () => log.info('TLS files have changed and count for new connections'),
+    onFault: (err) => log.error({ err }, 'changed TLS files do not fit; the former ones stay'),
+  });
+  if (tls !== undefined) opening.use(tls);
   const rehearsed = rehearse(config.rehearsalRequests, clock);
   rehearsed.catch(() => undefined); // looked at before the doors open
   const keys = loadKeys(config.keysFile, { allowAnonymous: config.allowAnonymous, epochMs: wallClock.epochMs });
@@ -125,12 +135,15 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
     else admission.setModel(record);
   });
 
+  const counted = new ModelStatistics();
+  const statistics = opening.use(exchangeStatistics({ bus, clock, wallClock, counted }));
   const pacer = new FramePacer(() => pipeline.flush().map(publisher.publish));
   const pipeline: Pipeline = new Pipeline(
     {
       clock,
       model: (name) => catalogue.get(name),
       admission,
+      statistics: counted,
       cacheGet: (lookup, found) => (lookup.trafficClass === 'vip' ? caches.vip : caches.others).get(lookup, found),
       cachePut: caches.others.put,
       fetchFeatures: (want, done) => (want.trafficClass === 'vip' ? features.vip : features.others).fetch(want, done),
@@ -184,6 +197,7 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
     pipeline,
     admission,
     catalogue,
+    statistics,
     observer,
     jobs: jobDesk({ bus, clock, epochMs: wallClock.epochMs }),
     maxBodyBytes: config.maxBodyBytes,
@@ -196,9 +210,10 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
       port: config.httpPort,
       maxRequestsPerSocket: config.maxRequestsPerSocket,
       effects: admission.effects,
+      tls,
     }),
   );
-  const grpc = opening.use(await openGrpcDoor(context, { host: config.host, port: config.grpcPort }));
+  const grpc = opening.use(await openGrpcDoor(context, { host: config.host, port: config.grpcPort, tls }));
   const eventsObserver = observeEvents({ log, metrics });
   const events = opening.use(new EventsDoor(context, { bus, epochMs: wallClock.epochMs, observer: eventsObserver }));
   state.set('ready');

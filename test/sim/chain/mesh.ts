@@ -45,7 +45,7 @@ export class Mesh implements Service {
     for (const worker of this.workers) worker.dial(this.#homeOf(worker));
     this.#connect();
     sim.every(LEVEL_SAMPLE_MS, LEVEL_SAMPLE_MS, () => {
-      facts.onLevel(Math.max(...this.gateways.map(({ admission }) => admission.level)));
+      facts.onLevel(Math.max(...this.gateways.map(({ admission }) => admission.effects.level)));
       return undefined;
     });
   }

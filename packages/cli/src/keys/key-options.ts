@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { KeyQuota, KeyRecord } from '@spillway/contracts/buckets';
 import { CLASSES, isTrafficClass } from '@spillway/contracts/classes';
+import { DEFAULT_SCOPES, isScope, SCOPES } from '@spillway/contracts/keys';
 import { isName } from '@spillway/contracts/names';
 import { usageError } from '../context.ts';
 import { durationOption } from '../duration.ts';
@@ -28,16 +29,14 @@ export function keyFromOptions(options: KeyOptions, id: string, epochMs: number)
   const trafficClass = options.class ?? '';
   if (!isTrafficClass(trafficClass))
     throw wrong(`--class: expected one of ${CLASSES.join(', ')}, got "${trafficClass}"`);
-  const scopes = (options.scopes ?? 'infer').split(',');
-  if (!scopes.every(isName)) throw wrong(`--scopes: expected names with commas between, got "${options.scopes}"`);
+  const scopes = options.scopes === undefined ? [...DEFAULT_SCOPES] : options.scopes.split(',');
+  if (!scopes.every(isScope))
+    throw wrong(`--scopes: expected of ${SCOPES.join(', ')}, with commas between, got "${options.scopes}"`);
   const quota = quotaOf(options);
   const weight = positive('weight', options.weight);
   const overQuota = options['over-quota'];
   if (overQuota !== undefined) checkOverQuota(overQuota, trafficClass === 'vip', quota !== undefined);
-  const lifeMs =
-    options.expires === undefined
-      ? undefined
-      : durationOption('keys', 'expires', options.expires, { min: '1m', max: '3650d' });
+  const lifeMs = options.expires === undefined ? undefined : lifeOf(options.expires);
   return {
     ...{ id, tenant, class: trafficClass, scopes, createdAt: epochMs },
     ...(quota && { quota }),
@@ -46,6 +45,9 @@ export function keyFromOptions(options: KeyOptions, id: string, epochMs: number)
     ...(lifeMs !== undefined && { expiresAt: epochMs + lifeMs }),
   };
 }
+
+/** What stands behind `--expires`, in ms. @throws CliError (exit code 2). */
+export const lifeOf = (text: string): number => durationOption('keys', 'expires', text, { min: '1m', max: '3650d' });
 
 function quotaOf(options: KeyOptions): KeyQuota | undefined {
   const costPerSecond = positive('quota', options.quota);

@@ -1,8 +1,12 @@
 import type { KeyRecord } from '@spillway/contracts/buckets';
+import { familyOf } from '@spillway/contracts/keys';
 import { timeLeft } from '../duration.ts';
 import { table } from '../table.ts';
 
-const HEAD = ['id', 'tenant', 'class', 'ms/s', 'requests/s', 'over quota', 'weight', 'scopes', 'expires in', 'created'];
+const HEAD = [
+  ...['id', 'family', 'tenant', 'class', 'ms/s', 'requests/s', 'over quota', 'weight', 'scopes', 'expires in'],
+  'created',
+];
 
 /** The records as a table, by tenant; nothing of a secret is in them. */
 export function keyTable(records: Iterable<KeyRecord>, epochMs: number): string[] {
@@ -15,18 +19,19 @@ export function keyTable(records: Iterable<KeyRecord>, epochMs: number): string[
   );
 }
 
-const row = (
-  { id, tenant, quota, overQuota, weight, scopes, expiresAt, createdAt, ...rest }: KeyRecord,
-  epochMs: number,
-) => [
-  id,
-  tenant,
-  rest.class,
-  quota?.costPerSecond === undefined ? '-' : String(quota.costPerSecond),
-  quota?.requestsPerSecond === undefined ? '-' : String(quota.requestsPerSecond),
-  quota === undefined ? '-' : (overQuota ?? 'refuse'),
-  String(weight ?? 1),
-  scopes.join(','),
-  expiresAt === undefined ? 'never' : timeLeft(expiresAt - epochMs),
-  createdAt === undefined ? '-' : new Date(createdAt).toISOString().slice(0, 16).replace('T', ' '),
-];
+const row = (record: KeyRecord, epochMs: number) => {
+  const { id, tenant, quota, overQuota, weight, scopes, expiresAt, createdAt } = record;
+  return [
+    id,
+    familyOf(record),
+    tenant,
+    record.class,
+    quota?.costPerSecond === undefined ? '-' : String(quota.costPerSecond),
+    quota?.requestsPerSecond === undefined ? '-' : String(quota.requestsPerSecond),
+    quota === undefined ? '-' : (overQuota ?? 'refuse'),
+    String(weight ?? 1),
+    scopes.join(','),
+    expiresAt === undefined ? 'never' : timeLeft(expiresAt - epochMs),
+    createdAt === undefined ? '-' : new Date(createdAt).toISOString().slice(0, 16).replace('T', ' '),
+  ];
+};

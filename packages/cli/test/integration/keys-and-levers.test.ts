@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -90,6 +91,46 @@ test('keys are listed without their hashes, and one that is not there cannot be 
   assert.ok((await type(keys, 'list')).some((line) => line.startsWith(id) && line.includes('shop')));
   await type(keys, `revoke ${id}`);
   await failsWith(type(keys, `revoke ${id}`), new RegExp(`there is no key "${id}"`), /keys list/);
+});
+
+test('a key is rotated: a new secret for the same record, an end for the old one, and both are in the list', async () => {
+  const [made = ''] = await type(keys, 'create --tenant turn --class bulk --rate 50 --scopes infer');
+  const old = made.split('_')[1] as string;
+  const audited = Promise.withResolvers<Record<string, unknown>>();
+  const subscription = bus.subscribe(auditSubject('key'), ({ payload }) =>
+    audited.resolve(JSON.parse(`${Buffer.from(payload)}`)),
+  );
+  const [key = '', once = '', until = ''] = await type(keys, `rotate ${old} --overlap 2h`);
+  const next = key.split('_')[1] as string;
+  assert.match(once, /only time that the key is shown/);
+  assert.equal(until, `${old} works for 2.0 h more; both share one quota.`);
+  const records = await readBucket<KeyRecord>(bus, KEYS);
+  const { sha256: _, createdAt: __, expiresAt, ...before } = records.get(old) as KeyRecord;
+  const { sha256, createdAt, ...after } = records.get(next) as KeyRecord;
+  assert.deepEqual(after, { ...before, id: next, family: old });
+  assert.equal(
+    sha256,
+    createHash('sha256')
+      .update(key.split('_')[2] as string)
+      .digest('hex'),
+  );
+  assert.equal(expiresAt, (createdAt as number) + 2 * 3_600_000);
+  const record = await audited.promise;
+  assert.equal(record['action'], 'rotate');
+  assert.ok(!JSON.stringify(record).includes('sha256'), 'a record holds nothing of the secrets');
+  const listed = (await type(keys, 'list')).filter((line) => line.includes(' turn '));
+  assert.deepEqual(
+    listed.map((line) => line.split(/ +/).slice(0, 2)),
+    [
+      [old, old],
+      [next, old],
+    ],
+  );
+  await failsWith(type(keys, `rotate ${old}`), /was rotated to/, new RegExp(`keys rotate ${next}`));
+  await failsWith(type(keys, 'rotate nobody'), /there is no key "nobody"/);
+  await failsWith(type(keys, `rotate ${next} --class vip`), /--class is no option/);
+  await failsWith(type(keys, `create --tenant a --class vip --overlap 1h`), /--overlap is no option/);
+  subscription.stop();
 });
 
 test('a lever names a model and a variant that there are, or is not pulled', async () => {

@@ -22,7 +22,8 @@ test('the development key is made once, and only the SHA-256 of its secret is in
   assert.equal(readDevKey(folder.path), key);
   const secret = key.slice('sk_dev_'.length);
   const sha256 = createHash('sha256').update(secret).digest('hex');
-  assert.deepEqual(recordsIn(folder.path), [{ id: 'dev', sha256, tenant: 'dev', class: 'vip', scopes: ['infer'] }]);
+  const scopes = ['infer', 'jobs', 'events', 'admin'];
+  assert.deepEqual(recordsIn(folder.path), [{ id: 'dev', sha256, tenant: 'dev', class: 'vip', scopes }]);
   assert.ok(!readFileSync(keysFile(folder.path), 'utf8').includes(secret));
 });
 

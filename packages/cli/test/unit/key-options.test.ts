@@ -14,7 +14,7 @@ const refuses = (over: object, message: RegExp) =>
 
 test('a key needs a tenant and a class; everything else has a default or is left out', () => {
   assert.deepEqual(keyFromOptions(wanted, 'k1', 5), {
-    ...{ id: 'k1', tenant: 'acme', class: 'vip', scopes: ['infer'], createdAt: 5 },
+    ...{ id: 'k1', tenant: 'acme', class: 'vip', scopes: ['infer', 'jobs', 'events'], createdAt: 5 },
   });
 });
 
@@ -43,7 +43,8 @@ test('what does not fit is refused by the name of its option', () => {
   refuses({ rate: '-5' }, /--rate/);
   refuses({ weight: 'x' }, /--weight/);
   refuses({ expires: '30' }, /--expires/);
-  refuses({ scopes: 'a b' }, /--scopes/);
+  refuses({ scopes: 'infer,write' }, /--scopes: expected of infer, jobs, events, admin/);
+  refuses({ scopes: '' }, /--scopes/);
   refuses({ 'over-quota': 'raise', quota: '5' }, /--over-quota: expected refuse or lower/);
 });
 
@@ -61,5 +62,5 @@ test('ids of new keys are letters and digits, and differ', () => {
 test('the list shows what a key may, and nothing of its hash', () => {
   const record = { ...keyFromOptions({ ...wanted, quota: '500', expires: '2h' }, 'k1', 0), sha256: 'ab'.repeat(32) };
   const [, row = ''] = keyTable([record], 0);
-  assert.match(row, /^k1\s+acme\s+vip\s+500\s+-\s+refuse\s+1\s+infer\s+2\.0 h\s+1970-01-01 00:00$/);
+  assert.match(row, /^k1\s+k1\s+acme\s+vip\s+500\s+-\s+refuse\s+1\s+infer,jobs,events\s+2\.0 h\s+1970-01-01 00:00$/);
 });

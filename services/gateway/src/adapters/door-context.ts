@@ -6,6 +6,7 @@ import type { Pipeline } from '../core/pipeline.ts';
 import type { RequestObserver } from '../telemetry.ts';
 import type { JobDesk } from './job-desk.ts';
 import type { ModelCatalogue } from './model-catalogue.ts';
+import type { StatisticsExchange } from './statistics-exchange.ts';
 
 /** What every door works with. */
 export type DoorContext = {
@@ -13,8 +14,9 @@ export type DoorContext = {
   ids: RequestIds;
   keys: KeyRing;
   pipeline: Pipeline;
-  admission: Pick<Admission, 'atDoor' | 'beforeBody'>;
+  admission: Pick<Admission, 'atDoor' | 'beforeBody' | 'quotaOf'>;
   catalogue: ModelCatalogue;
+  statistics: Pick<StatisticsExchange, 'gather'>;
   observer: RequestObserver;
   jobs: JobDesk;
   maxBodyBytes: number;
@@ -22,4 +24,5 @@ export type DoorContext = {
 };
 
 /** What requests for inference need of it. Without `jobs` no tickets are given. */
-export type InferContext = Omit<DoorContext, 'catalogue' | 'isReady' | 'jobs'> & Partial<Pick<DoorContext, 'jobs'>>;
+export type InferContext = Omit<DoorContext, 'catalogue' | 'statistics' | 'isReady' | 'jobs'> &
+  Partial<Pick<DoorContext, 'jobs'>>;

@@ -116,7 +116,8 @@ export class EventsDoor {
   #read(message: PulledMessage, call: Call): EventRequest {
     const { keys, maxBodyBytes } = this.#context;
     const ageMs = Math.max(0, this.#options.epochMs() - storedAtMs(message.ackSubject));
-    const rules = { classOf: (tenant: string) => keys.classOf(tenant), maxBodyBytes, maxPrepareMs: MAX_PREPARE_MS };
+    const publisherOf = (tenant: string) => keys.publisherOf(tenant);
+    const rules = { publisherOf, maxBodyBytes, maxPrepareMs: MAX_PREPARE_MS };
     return readEvent(message, { ...call, ageMs }, rules);
   }
 

@@ -8,6 +8,7 @@ import type { GrpcInferCall } from '../core/oip-grpc-request.ts';
 import { refusalOf } from '../core/refusal.ts';
 import type { Identity, InferRequest } from '../core/request.ts';
 import { lowerByPriority, type RequestMetadata, readMetadata, smallerBudget } from '../core/request-metadata.ts';
+import { requireScope } from '../core/scopes.ts';
 import type { Ending } from '../telemetry.ts';
 import type { DoorContext } from './door-context.ts';
 
@@ -23,9 +24,10 @@ export const asBuffer = (bytes: Uint8Array): Buffer =>
 /** What the metadata of a call says about all of its requests. */
 export type Caller = { identity: Identity; metadata: RequestMetadata };
 
-/** @throws SpillwayError `UNAUTHENTICATED`, or `INVALID_REQUEST` naming the header. */
+/** @throws SpillwayError `UNAUTHENTICATED`, `FORBIDDEN`, or `INVALID_REQUEST` naming the header. */
 export function callerOf(context: DoorContext, facts: CallFacts): Caller {
   const identity = context.keys.identify(facts.header('authorization'));
+  requireScope(identity, 'infer');
   return { identity, metadata: readMetadata(facts.header, identity.trafficClass) };
 }
 

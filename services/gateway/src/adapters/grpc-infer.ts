@@ -2,8 +2,10 @@ import { HEADERS } from '@spillway/contracts/headers';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { GrpcService } from '@spillway/rpc/method';
 import { serveUnary, type UnaryCall } from '@spillway/rpc/unary';
+import type { KeyQuota } from '../core/admission/key-quota.ts';
 import { writeInferAnswer } from '../core/oip-grpc-answer.ts';
 import { emptyCall, readInferMessage } from '../core/oip-grpc-request.ts';
+import { putRateLimits } from '../core/rate-limit-fields.ts';
 import { rungOf } from '../core/receipt.ts';
 import { putReceipt } from '../core/receipt-fields.ts';
 import type { Answer, InferRequest } from '../core/request.ts';
@@ -27,11 +29,12 @@ export const serveInfer = (context: DoorContext): GrpcService =>
   );
 
 function infer(context: DoorContext, message: Buffer, call: UnaryCall): Promise<Uint8Array> {
-  const { observer, pipeline } = context;
+  const { clock, observer, pipeline } = context;
   const ending = beginRequest(context, parentOf(call), undefined);
   const asked = emptyCall();
   return new Promise((resolve, reject) => {
     let over = false;
+    let quota: KeyQuota | undefined;
     const fail = (thrown: unknown) => {
       if (over) return;
       over = true;
@@ -40,6 +43,7 @@ function infer(context: DoorContext, message: Buffer, call: UnaryCall): Promise<
       call.setTrailer(HEADERS.requestId, ending.requestId);
       call.setTrailer(HEADERS.rung, rungOf(ending.error));
       if (ending.request !== undefined) call.setTrailer(HEADERS.trafficClass, ending.request.trafficClass);
+      putRateLimits(call.setTrailer, quota, clock.now());
       reject(ending.error);
     };
     const answered = (request: InferRequest, answer: Answer) => {
@@ -47,12 +51,14 @@ function infer(context: DoorContext, message: Buffer, call: UnaryCall): Promise<
       const bytes = writeInferAnswer(answer, asked);
       over = true;
       putReceipt(call.setTrailer, ending, request.trafficClass, answer.receipt);
+      putRateLimits(call.setTrailer, quota, clock.now());
       ending.receipt = answer.receipt;
       observer.end(ending);
       resolve(bytes);
     };
     try {
       const caller = callerOf(context, call);
+      quota = context.admission.quotaOf(caller.identity.keyId);
       ending.requestId = caller.metadata.requestId ?? ending.requestId;
       passDoor(context, caller);
       readInferMessage(message, asked);

@@ -1,12 +1,16 @@
-import type { Codec } from '@spillway/contracts/codec';
 import { PROTO_DIR } from '@spillway/contracts/protos';
-import { SpillwayError } from '@spillway/errors/spillway-error';
-import { loadServices } from '@spillway/rpc/load';
+import { loadedMethod, loadServices } from '@spillway/rpc/load';
 import type { GrpcService } from '@spillway/rpc/method';
 import { serveUnary, type UnaryCall } from '@spillway/rpc/unary';
+import { modelConfig } from '../core/model-config.ts';
+import { refuseModelControl } from '../core/model-control.ts';
+import { putRateLimits } from '../core/rate-limit-fields.ts';
+import type { Identity } from '../core/request.ts';
+import { requireScope } from '../core/scopes.ts';
 import type { DoorContext } from './door-context.ts';
 import { SERVICE } from './grpc-call.ts';
-import { modelMetadata, repositoryIndex, serverMetadata } from './oip-metadata.ts';
+import { modelMetadata, repositoryIndex, servedRecord, serverMetadata } from './oip-metadata.ts';
+import { modelStatistics } from './oip-statistics.ts';
 
 type ModelName = { name?: string; version?: string };
 
@@ -15,15 +19,15 @@ export function serveMetadata(context: DoorContext): GrpcService[] {
   const definition = loadServices(['grpc_service.proto'], [`${PROTO_DIR}/inference`])[SERVICE];
   const serve = <Request, Response>(
     name: string,
-    answer: (request: Request, call: UnaryCall) => Response,
-  ): GrpcService => {
-    const method = definition?.[name];
-    if (method === undefined) throw new Error(`bug: grpc_service.proto has no method ${name}`);
-    const request = codecOf<Request>(method.requestSerialize, method.requestDeserialize);
-    const response = codecOf<Response>(method.responseSerialize, method.responseDeserialize);
-    return serveUnary({ path: method.path, request, response }, async (message, call) => answer(message, call));
+    answer: (request: Request, call: UnaryCall) => Response | Promise<Response>,
+  ): GrpcService =>
+    serveUnary(loadedMethod<Request, Response>(definition, name), async (message, call) => answer(message, call));
+  const { catalogue } = context;
+  const identify = (call: UnaryCall): Identity => {
+    const identity = context.keys.identify(call.header('authorization'));
+    putRateLimits(call.setTrailer, context.admission.quotaOf(identity.keyId), context.clock.now());
+    return identity;
   };
-  const { catalogue, keys } = context;
   return [
     serve('ServerLive', () => ({ live: true })),
     serve('ServerReady', () => ({ ready: context.isReady() })),
@@ -32,26 +36,26 @@ export function serveMetadata(context: DoorContext): GrpcService[] {
       ready: context.isReady() && catalogue.isReady(name, version === '' ? undefined : version),
     })),
     serve('ModelMetadata', ({ name = '', version }: ModelName, call) => {
-      keys.identify(call.header('authorization'));
+      identify(call);
       return modelMetadata(catalogue, name, version);
     }),
+    serve('ModelConfig', ({ name = '', version }: ModelName, call) => {
+      identify(call);
+      return { config: modelConfig(servedRecord(catalogue, name, version)) };
+    }),
+    serve('ModelStatistics', ({ name = '', version }: ModelName, call) => {
+      identify(call);
+      return modelStatistics(context, name, version);
+    }),
     serve('RepositoryIndex', ({ ready = false }: { ready?: boolean }, call) => {
-      keys.identify(call.header('authorization'));
+      identify(call);
       return { models: repositoryIndex(catalogue, ready) };
     }),
+    ...['RepositoryModelLoad', 'RepositoryModelUnload'].map((name) =>
+      serve(name, ({ parameters }: { parameters?: object }, call) => {
+        requireScope(identify(call), 'admin');
+        throw refuseModelControl(parameters);
+      }),
+    ),
   ];
-}
-
-/** These methods are called rarely: the conversions of proto-loader cost nothing that matters. */
-function codecOf<T>(serialize: (value: T) => Buffer, deserialize: (bytes: Buffer) => T): Codec<T> {
-  return {
-    encode: serialize,
-    decode: (bytes) => {
-      try {
-        return deserialize(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-      } catch (cause) {
-        throw new SpillwayError('INVALID_REQUEST', 'expected a protobuf message of its type', { cause });
-      }
-    },
-  };
 }

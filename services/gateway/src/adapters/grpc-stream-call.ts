@@ -6,7 +6,7 @@ import { OrderedAnswers } from '../core/ordered-answers.ts';
 import type { Answer, Settle } from '../core/request.ts';
 import type { Ending } from '../telemetry.ts';
 import type { DoorContext } from './door-context.ts';
-import { asBuffer, beginRequest, type Caller, parentOf, passDoor, requestOf, usableMs } from './grpc-call.ts';
+import { asBuffer, beginRequest, type Caller, callerOf, parentOf, passDoor, requestOf, usableMs } from './grpc-call.ts';
 
 /** Read ahead of its answers on one stream; beyond either the client is not read. */
 const MAX_IN_FLIGHT = 1_024;
@@ -50,7 +50,7 @@ class InFlight implements Settle {
 export class StreamCall {
   readonly #context: DoorContext;
   readonly #stream: Stream;
-  readonly #caller: Caller;
+  #caller: Caller;
   readonly #parent: string;
   /** Triton's switch: the first failure ends the stream with its status. */
   readonly #failureEnds: boolean;
@@ -87,6 +87,16 @@ export class StreamCall {
     this.#flush();
   }
 
+  /** Ends the stream, and gives up what is in flight on it, when the key that opened it is revoked or has expired. */
+  checkKey(): void {
+    if (this.#context.keys.isCurrent(this.#caller.identity)) return;
+    try {
+      this.#caller = callerOf(this.#context, this.#stream.facts); // its record has changed: another class, say
+    } catch (thrown) {
+      this.#stream.close(SpillwayError.from(thrown));
+    }
+  }
+
   /** The stream's own deadline: it ends from here, so that the client need not reset it. */
   #endAfter(usable: number): { atMs: number; timer: NodeJS.Timeout } {
     const end = () => this.#stream.close(new SpillwayError('DEADLINE_EXCEEDED', "the stream's deadline has passed"));
@@ -95,6 +105,8 @@ export class StreamCall {
   }
 
   #take(message: Buffer): void {
+    this.checkKey();
+    if (!this.#stream.open) return;
     const ending = beginRequest(this.#context, this.#parent, undefined);
     const entry = new InFlight(ending, message.length, this.#settle);
     this.#answers.push(entry);

@@ -10,17 +10,31 @@ export type StreamInfer = {
   drain(): void;
 };
 
+/** An idle stream whose key is revoked ends within this time; one that is sent on ends with its next request. */
+const CHECK_KEYS_MS = 1_000;
+
 /** `ModelStreamInfer`: many requests in flight on one call, answered in their order. */
 export function serveStreamInfer(context: DoorContext): StreamInfer {
   const streams = new Set<StreamCall>();
   let draining = false;
+  let check: NodeJS.Timeout | undefined;
+  const checkKeys = () => {
+    for (const stream of streams) stream.checkKey();
+  };
+  const closed = (stream: StreamCall) => {
+    streams.delete(stream);
+    if (streams.size > 0) return;
+    clearInterval(check);
+    check = undefined;
+  };
   const service = serveDuplex(
     { path: `/${SERVICE}/ModelStreamInfer`, request: BYTES, response: BYTES },
     (stream: Stream) => {
       const caller = callerOf(context, stream.facts);
       const opened = new StreamCall(context, stream, caller);
       streams.add(opened);
-      stream.onClose(() => streams.delete(opened));
+      check ??= setInterval(checkKeys, CHECK_KEYS_MS);
+      stream.onClose(() => closed(opened));
       if (draining) opened.drain();
     },
   );

@@ -1,14 +1,19 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { isName } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toOip } from '@spillway/errors/to-oip';
+import type { ServerTls } from '@spillway/rpc/server-tls';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Effects } from '../core/admission/types.ts';
 import type { DoorContext } from './door-context.ts';
-import { InferRoute, matchInfer, nameFromUrl } from './http-infer.ts';
+import { controlRoutes } from './http-control.ts';
+import { identifyCaller } from './http-identify.ts';
+import { InferRoute, matchInfer } from './http-infer.ts';
 import { serveJobBatches } from './http-job-batch.ts';
 import { serveJobs } from './http-jobs.ts';
+import { guardMethods } from './method-guard.ts';
+import { type ModelParams, namesOf } from './model-params.ts';
 import { modelMetadata, repositoryIndex, serverMetadata } from './oip-metadata.ts';
 
 export type HttpDoorOptions = {
@@ -16,6 +21,8 @@ export type HttpDoorOptions = {
   port: number;
   maxRequestsPerSocket: number;
   effects: Pick<Effects, 'connectionsLimited'>;
+  /** Absent: plain HTTP. */
+  tls?: ServerTls | undefined;
 };
 export type HttpDoor = {
   port: number;
@@ -36,6 +43,15 @@ const MAX_HEADERS = 100;
 /** Connections that wait to be accepted; the kernel may allow fewer. One that finds no room tries again after a second. */
 const BACKLOG = 4_096;
 
+function listener(tls: ServerTls | undefined, onRequest: RequestListener): Server {
+  if (tls === undefined) return createServer(LIMITS, onRequest);
+  const required = tls.requireClientCertificate;
+  const certificates = { requestCert: required, rejectUnauthorized: required };
+  const server = createTlsServer({ ...LIMITS, ...tls.context(), ...certificates }, onRequest);
+  tls.onChange((context) => server.setSecureContext(context));
+  return server;
+}
+
 /**
  * The HTTP door. The infer route is answered on plain node:http: routed through fastify it cost measurably more (see
  * docs/benchmarks.md); every other route is fastify's.
@@ -48,7 +64,7 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
     bodyLimit: context.maxBodyBytes,
     logger: false,
     serverFactory: (handler) => {
-      server = createServer(LIMITS, (req, res) => {
+      server = listener(options.tls, (req, res) => {
         // Deep in brown-out nobody is sent to open a new connection: that costs as much as several refusals.
         if (server !== undefined) server.maxRequestsPerSocket = effects.connectionsLimited ? 0 : maxRequestsPerSocket;
         const route = matchInfer(req.url ?? '');
@@ -62,8 +78,6 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
     },
   });
   routes(app, context);
-  serveJobs(app, context);
-  serveJobBatches(app, context);
   await app.listen({ host: options.host, port: options.port, backlog: BACKLOG });
   const listening = server as unknown as Server;
   const close = async () => {
@@ -89,8 +103,6 @@ function refuseMethod(req: IncomingMessage, res: ServerResponse): void {
   res.end(JSON.stringify(body));
 }
 
-type ModelParams = { model: string; version?: string };
-
 function routes(app: FastifyInstance, context: DoorContext): void {
   app.setErrorHandler((thrown, _request, reply) => {
     const clientError = (thrown as { statusCode?: number }).statusCode;
@@ -114,6 +126,7 @@ function routes(app: FastifyInstance, context: DoorContext): void {
       done(new SpillwayError('INVALID_REQUEST', 'body: expected JSON', { cause }));
     }
   });
+  const guard = guardMethods(app);
   app.get('/v2', () => serverMetadata());
   app.get('/v2/', () => serverMetadata());
   app.get('/v2/health/live', () => ({ live: true }));
@@ -122,8 +135,8 @@ function routes(app: FastifyInstance, context: DoorContext): void {
     return reply.code(ready ? 200 : 503).send({ live: true, ready });
   });
   for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {
-    app.get<{ Params: ModelParams }>(path, (request) => {
-      context.keys.identify(request.headers.authorization);
+    app.get<{ Params: ModelParams }>(path, (request, reply) => {
+      identifyCaller(context, request, reply);
       const { model, version } = namesOf(request.params);
       return modelMetadata(context.catalogue, model, version);
     });
@@ -134,16 +147,13 @@ function routes(app: FastifyInstance, context: DoorContext): void {
       return reply.code(ready ? 200 : 503).send({ name: model, ready });
     });
   }
-  app.post('/v2/repository/index', (request) => {
-    context.keys.identify(request.headers.authorization);
+  app.post('/v2/repository/index', (request, reply) => {
+    identifyCaller(context, request, reply);
     const onlyReady = (request.body as { ready?: unknown } | null)?.ready === true;
     return repositoryIndex(context.catalogue, onlyReady);
   });
-}
-
-function namesOf(params: ModelParams): { model: string; version: string | undefined } {
-  const model = nameFromUrl(params.model, 'model');
-  if (params.version === undefined) return { model, version: undefined };
-  if (!isName(params.version)) throw new SpillwayError('MODEL_NOT_FOUND', 'version: expected a number');
-  return { model, version: params.version };
+  controlRoutes(app, context);
+  serveJobs(app, context);
+  serveJobBatches(app, context);
+  guard();
 }

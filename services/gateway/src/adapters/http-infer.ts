@@ -4,13 +4,16 @@ import { HEADERS } from '@spillway/contracts/headers';
 import { isName } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toOip } from '@spillway/errors/to-oip';
+import type { KeyQuota } from '../core/admission/key-quota.ts';
 import { type AskedOutputs, type InferCall, readInferCall, writeInferAnswer } from '../core/oip-infer.ts';
 import { readPrefer } from '../core/prefer.ts';
+import { putRateLimits } from '../core/rate-limit-fields.ts';
 import { rungOf } from '../core/receipt.ts';
 import { putReceipt } from '../core/receipt-fields.ts';
 import { refusalOf } from '../core/refusal.ts';
 import type { Answer, InferRequest, Receipt } from '../core/request.ts';
 import { lowerByPriority, readHeaderLength, readMetadata, smallerBudget } from '../core/request-metadata.ts';
+import { requireScope } from '../core/scopes.ts';
 import type { InferContext } from './door-context.ts';
 import { readBody } from './http-body.ts';
 import { HttpTickets, type TicketCall } from './http-tickets.ts';
@@ -39,7 +42,15 @@ export function nameFromUrl(text: string, what: string): string {
   throw new SpillwayError('MODEL_NOT_FOUND', `${what}: expected 1 to 64 letters, digits, "_" or "-"`);
 }
 
-type Call = { startMs: number; parent: string; traceparent: string; requestId: string; request?: InferRequest };
+type Call = {
+  startMs: number;
+  parent: string;
+  traceparent: string;
+  requestId: string;
+  /** Of the caller's key. */
+  quota?: KeyQuota | undefined;
+  request?: InferRequest;
+};
 
 /** The receipt as raw header pairs: `writeHead` takes them without building an object. */
 function receiptHeaders(call: Call, receipt: Receipt): string[] {
@@ -63,6 +74,8 @@ export class InferRoute {
     const call: Call = { startMs: clock.now(), parent, traceparent: observer.begin(parent), requestId: ids.next() };
     try {
       const identity = this.#context.keys.identify(req.headers.authorization);
+      call.quota = this.#context.admission.quotaOf(identity.keyId);
+      requireScope(identity, 'infer');
       const metadata = readMetadata((name) => req.headers[name] as string | undefined, identity.trafficClass);
       if (metadata.requestId !== undefined) call.requestId = metadata.requestId;
       const model = nameFromUrl(route.model, 'model');
@@ -71,8 +84,10 @@ export class InferRoute {
       const rank = classRank(metadata.trafficClass);
       const { accept, budgetMs, noCache } = metadata;
       const preference = readPrefer(req.headers['prefer'] as string | undefined);
+      if (preference.respondAsync) requireScope(identity, 'jobs');
       const { admission } = this.#context;
-      const acceptsTicket = accept.ticket || preference.respondAsync;
+      const mayTicket = identity.scopes.includes('jobs');
+      const acceptsTicket = mayTicket && (accept.ticket || preference.respondAsync);
       const refusal =
         admission.atDoor(rank, keyId, call.startMs) ??
         admission.beforeBody({ model, rank, tenant, keyId, budgetMs, noCache, acceptsTicket }, call.startMs);
@@ -107,7 +122,7 @@ export class InferRoute {
             traceparent: call.traceparent,
           };
           call.request = request;
-          if (!preference.respondAsync && !request.accept.ticket) {
+          if (!preference.respondAsync && !(request.accept.ticket && mayTicket)) {
             this.#submit(req, res, call, request, infer, undefined);
             return;
           }
@@ -162,6 +177,7 @@ export class InferRoute {
     try {
       const { body, headerLength } = writeInferAnswer(answer, clientId, asked);
       const headers = receiptHeaders(call, answer.receipt);
+      this.#putRateLimits(call, headers);
       if (headerLength === undefined) headers.push('content-type', 'application/json');
       else
         headers.push('content-type', 'application/octet-stream', HEADERS.inferenceHeaderLength, String(headerLength));
@@ -177,6 +193,11 @@ export class InferRoute {
     }
   }
 
+  #putRateLimits({ quota }: Call, pairs: string[]): void {
+    if (quota === undefined) return; // before a function is made: most keys have none
+    putRateLimits((name, value) => pairs.push(name, value), quota, this.#context.clock.now());
+  }
+
   #fail(req: IncomingMessage, res: ServerResponse, call: Call, error: SpillwayError): void {
     this.#context.observer.end({ door: 'http', ...call, error });
     if (res.headersSent || res.destroyed) return;
@@ -188,6 +209,7 @@ export class InferRoute {
     if (call.traceparent !== '') pairs.push(HEADERS.traceId, call.traceparent.slice(3, 35));
     if (error.code === 'UNAUTHENTICATED') pairs.push('www-authenticate', 'Bearer');
     if (error.code === 'UNSUPPORTED_MEDIA') pairs.push('accept-encoding', 'identity');
+    this.#putRateLimits(call, pairs);
     for (const name in headers) pairs.push(name, headers[name] as string);
     pairs.push('content-type', 'application/json', 'content-length', String(bytes));
     res.writeHead(status, pairs);

@@ -12,6 +12,7 @@ import type { Identity, InferRequest, Prepared } from '../core/request.ts';
 import { type RequestMetadata, readMetadata } from '../core/request-metadata.ts';
 import type { Ending } from '../telemetry.ts';
 import type { DoorContext } from './door-context.ts';
+import { identifyCaller } from './http-identify.ts';
 
 /** Lines under way at a time: what costs is waiting for JetStream. */
 const LINES_AT_ONCE = 64;
@@ -27,8 +28,8 @@ type Caller = { identity: Identity; metadata: RequestMetadata };
 export function serveJobBatches(app: FastifyInstance, context: DoorContext): void {
   app.addContentTypeParser(TYPES, (_request, payload, done) => done(null, payload));
   app.post('/v1/jobs', async (request, reply) => {
-    const { keys, clock } = context;
-    const identity = keys.identify(request.headers.authorization);
+    const { clock } = context;
+    const identity = identifyCaller(context, request, reply, 'jobs');
     const metadata = readMetadata((name) => request.headers[name] as string | undefined, identity.trafficClass);
     const input = request.body as Readable | null;
     if (input === null || typeof (input as Partial<Readable>).pipe !== 'function') {

@@ -6,6 +6,7 @@ import type { JobAddress } from '../core/event-request.ts';
 import { type JobView, writeJob } from '../core/job-view.ts';
 import { readPrefer, readWaitMs } from '../core/prefer.ts';
 import type { DoorContext } from './door-context.ts';
+import { identifyCaller } from './http-identify.ts';
 
 type JobParams = { Params: { job: string }; Querystring: { wait?: string } };
 type ListQuery = { Querystring: { limit?: string; after?: string; state?: string } };
@@ -20,17 +21,17 @@ const unknown = (): SpillwayError => new SpillwayError('NOT_FOUND', 'job: this t
 export function serveJobs(app: FastifyInstance, context: DoorContext): void {
   const { jobs, ids } = context;
 
-  const tenantOf = (request: FastifyRequest): Name =>
-    context.keys.identify(request.headers.authorization).tenant as Name;
-  const addressOf = (request: FastifyRequest<JobParams>): JobAddress => {
-    const tenant = tenantOf(request);
+  const tenantOf = (request: FastifyRequest, reply: FastifyReply): Name =>
+    identifyCaller(context, request, reply, 'jobs').tenant as Name;
+  const addressOf = (request: FastifyRequest<JobParams>, reply: FastifyReply): JobAddress => {
+    const tenant = tenantOf(request, reply);
     const { job } = request.params;
     if (!isName(job)) throw unknown();
     return { tenant, job };
   };
 
   app.get<JobParams>('/v1/jobs/:job', async (request, reply) => {
-    const address = addressOf(request);
+    const address = addressOf(request, reply);
     if (request.headers.accept?.includes('text/event-stream')) return sendEvents(context, address, request, reply);
     const { wait } = request.query;
     const waitMs =
@@ -42,11 +43,11 @@ export function serveJobs(app: FastifyInstance, context: DoorContext): void {
   });
 
   app.delete<JobParams>('/v1/jobs/:job', async (request, reply) =>
-    answer(reply, await jobs.cancel(addressOf(request), ids.next())),
+    answer(reply, await jobs.cancel(addressOf(request, reply), ids.next())),
   );
 
   app.get<ListQuery>('/v1/jobs', async (request, reply) => {
-    const tenant = tenantOf(request);
+    const tenant = tenantOf(request, reply);
     const { limit = String(MOST_LISTED), after = '0', state } = request.query;
     const page = await jobs.list(
       tenant,

@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import type { Bus } from '@spillway/bus/bus';
 import { type BucketWatch, openBucket } from '@spillway/bus/kv';
+import { ConfigError } from '@spillway/config/config-error';
 import { KEYS, type KeyRecord } from '@spillway/contracts/buckets';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { checkKeyRecord, KeyRing } from '../core/identity.ts';
 
 /**
  * Reads `{"keys": [...]}`.
- * @throws SpillwayError `INVALID_REQUEST` when the file cannot be read or a record is wrong; the service does not start.
+ * @throws ConfigError when the file cannot be read or a record is wrong; the service does not start.
  */
 export function loadKeys(file: string, options: { allowAnonymous: boolean; epochMs: () => number }): KeyRing {
   if (file === '') return new KeyRing([], options);
@@ -15,12 +16,18 @@ export function loadKeys(file: string, options: { allowAnonymous: boolean; epoch
   try {
     parsed = JSON.parse(readFileSync(file, 'utf8')) as { keys?: unknown[] };
   } catch (cause) {
-    throw new SpillwayError('INVALID_REQUEST', 'GATEWAY_KEYS_FILE: expected a readable JSON file', { cause });
+    throw fault(`expected a readable JSON file, got ${file}`, cause);
   }
-  if (!Array.isArray(parsed.keys))
-    throw new SpillwayError('INVALID_REQUEST', 'GATEWAY_KEYS_FILE: expected {"keys": [...]}');
-  return new KeyRing(parsed.keys, options);
+  if (!Array.isArray(parsed.keys)) throw fault('expected {"keys": [...]}');
+  try {
+    return new KeyRing(parsed.keys, options);
+  } catch (cause) {
+    throw fault(SpillwayError.from(cause).message, cause);
+  }
 }
+
+const fault = (text: string, cause?: unknown): ConfigError =>
+  new ConfigError('gateway', [{ subject: 'GATEWAY_KEYS_FILE', text }], { cause });
 
 export type KeyListener = {
   /** A record is new or has changed. It has been checked. */

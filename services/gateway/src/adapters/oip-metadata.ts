@@ -7,7 +7,14 @@ import type { ModelCatalogue } from './model-catalogue.ts';
 export const SERVER_NAME = 'spillway';
 export const SERVER_VERSION = '0.1.0';
 /** Only what is served, in Triton's names. */
-export const EXTENSIONS = ['binary_tensor_data', 'parameters', 'schedule_policy', 'model_repository'];
+export const EXTENSIONS = [
+  'binary_tensor_data',
+  'parameters',
+  'schedule_policy',
+  'statistics',
+  'model_repository',
+  'model_configuration',
+];
 
 export const serverMetadata = () => ({ name: SERVER_NAME, version: SERVER_VERSION, extensions: EXTENSIONS });
 
@@ -20,8 +27,15 @@ export type ModelMetadata = {
   outputs: TensorMetadata[];
 };
 
-/** @throws SpillwayError `MODEL_NOT_FOUND`. */
-export function modelMetadata(catalogue: ModelCatalogue, model: string, version: string | undefined): ModelMetadata {
+/**
+ * The catalogue's entry of a model that has this version; empty or undefined: any.
+ * @throws SpillwayError `MODEL_NOT_FOUND`.
+ */
+export function servedRecord(
+  catalogue: Pick<ModelCatalogue, 'get'>,
+  model: string,
+  version: string | undefined,
+): ModelRecord {
   const record = catalogue.get(model);
   if (record === undefined) throw new SpillwayError('MODEL_NOT_FOUND', 'no such model is served here');
   if (version !== undefined && version !== '' && !record.versions.includes(version)) {
@@ -30,6 +44,16 @@ export function modelMetadata(catalogue: ModelCatalogue, model: string, version:
       `model "${model}" has no such version; it has ${record.versions.join(', ')}`,
     );
   }
+  return record;
+}
+
+/** @throws SpillwayError `MODEL_NOT_FOUND`. */
+export function modelMetadata(
+  catalogue: Pick<ModelCatalogue, 'get'>,
+  model: string,
+  version: string | undefined,
+): ModelMetadata {
+  const record = servedRecord(catalogue, model, version);
   const shapeOf = (spec: TensorSpec): number[] => (record.maxBatchSize > 0 ? [-1, ...spec.dims] : spec.dims);
   const tensor = (spec: TensorSpec): TensorMetadata => ({
     name: spec.name,

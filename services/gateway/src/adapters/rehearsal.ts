@@ -10,6 +10,7 @@ import { createLogger } from '@spillway/telemetry/logger';
 import { createMetrics } from '@spillway/telemetry/metrics';
 import { Admission } from '../core/admission/admission.ts';
 import { KeyRing } from '../core/identity.ts';
+import { ModelStatistics } from '../core/model-statistics.ts';
 import { Pipeline } from '../core/pipeline.ts';
 import { observeRequests } from '../telemetry.ts';
 import { InferRoute } from './http-infer.ts';
@@ -71,6 +72,7 @@ function pipelineOf(clock: Clock, admission: Admission): Pipeline {
       clock,
       model: () => MODEL,
       admission,
+      statistics: new ModelStatistics(),
       cacheGet: (_lookup, found) => found(undefined),
       cachePut: () => undefined,
       fetchFeatures: () => undefined,

@@ -22,6 +22,8 @@ export type Entry = {
   inputs: TensorValue[];
   cacheKey: Uint8Array | undefined;
   cache: CacheOutcome;
+  /** When the cache was asked. */
+  askedAtMs: number;
   /** Empty: the full model. */
   variant: string;
   /** What keeps the answer from being an idle mesh's: `features`, `variant`, `stale`, with commas between. */
@@ -65,6 +67,7 @@ export function newEntry(
     inputs: request.inputs,
     cacheKey: undefined,
     cache: 'bypass',
+    askedAtMs: 0,
     variant: '',
     degraded: '',
     waitingFor: 0,

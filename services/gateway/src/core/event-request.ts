@@ -1,11 +1,10 @@
-import type { TrafficClass } from '@spillway/contracts/classes';
 import { HEADERS, NATS_HEADERS } from '@spillway/contracts/headers';
 import { isName, type Name } from '@spillway/contracts/names';
 import { parseEventsSubject } from '@spillway/contracts/subjects';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { jobIdOf } from './job-id.ts';
 import { readInferCall } from './oip-infer.ts';
-import type { InferRequest } from './request.ts';
+import type { Identity, InferRequest } from './request.ts';
 import { lowerByPriority, readHeaderLength, readMetadata, smallerBudget } from './request-metadata.ts';
 
 /** A message of the events stream, as far as it matters here. */
@@ -42,8 +41,8 @@ export function storedAtMs(ackSubject: string): number {
 /** `startMs` is on the gateway's monotonic clock; `ageMs` is how long the event had waited in its stream by then, ≥ 0. */
 export type EventCall = { requestId: string; startMs: number; ageMs: number; traceparent: string };
 export type EventRules = {
-  /** Of a tenant's record. */
-  classOf(tenant: string): TrafficClass;
+  /** By a tenant's record. @throws SpillwayError when the tenant may not publish. */
+  publisherOf(tenant: string): Pick<Identity, 'trafficClass' | 'keyId'>;
   maxBodyBytes: number;
   /** Longest time for look-ups before the job is published; what the job may take afterwards is its own deadline. */
   maxPrepareMs: number;
@@ -83,7 +82,8 @@ export function readEvent(event: EventMessage, call: EventCall, rules: EventRule
     });
   }
   refuseCloudEvents(event);
-  const metadata = readMetadata(event.header, rules.classOf(target.tenant));
+  const publisher = rules.publisherOf(target.tenant);
+  const metadata = readMetadata(event.header, publisher.trafficClass);
   const version = versionOf(event.header(HEADERS.modelVersion));
   const headerLength = readHeaderLength(event.header(HEADERS.inferenceHeaderLength));
   const infer = readInferCall(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength), headerLength);
@@ -94,7 +94,7 @@ export function readEvent(event: EventMessage, call: EventCall, rules: EventRule
   const request: InferRequest = {
     id: call.requestId,
     tenant: target.tenant,
-    keyId: '',
+    keyId: publisher.keyId,
     trafficClass: lowerByPriority(metadata.trafficClass, infer.priority),
     accept: metadata.accept,
     model: target.model,

@@ -1,24 +1,36 @@
 import { hash, timingSafeEqual } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { KeyRecord } from '@spillway/contracts/buckets';
-import { classRank, isTrafficClass, type TrafficClass } from '@spillway/contracts/classes';
+import { classRank, isTrafficClass } from '@spillway/contracts/classes';
+import { DEFAULT_SCOPES } from '@spillway/contracts/keys';
 import { isName } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Identity } from './request.ts';
+import { requireScope } from './scopes.ts';
 
 const KEY_PATTERN = /^sk_([A-Za-z0-9]{1,32})_([0-9A-Za-z]{43})$/;
 const ID_PATTERN = /^[A-Za-z0-9]{1,32}$/;
 const ABSENT = Buffer.alloc(32);
 
-export const ANONYMOUS: Identity = { tenant: 'anonymous', trafficClass: 'standard', keyId: '' };
+/** Whoever reaches loopback may do what any key may, and nothing that is only for operators. */
+export const ANONYMOUS: Identity = {
+  tenant: 'anonymous',
+  trafficClass: 'standard',
+  keyId: '',
+  scopes: DEFAULT_SCOPES,
+};
 
 const refused = (): SpillwayError =>
   new SpillwayError('UNAUTHENTICATED', 'authorization: expected "Bearer" and a valid API key');
+/** Said only to who has the secret. */
+const expired = (): SpillwayError =>
+  SpillwayError.refusal('UNAUTHENTICATED', 'authorization: the API key has expired', { reason: 'key_expired' });
 
 const isRate = (value: unknown): boolean => typeof value === 'number' && Number.isFinite(value) && value > 0;
 const isRateOrAbsent = (value: unknown): boolean => value === undefined || isRate(value);
 
 /**
- * Makes a record of what a file or a bucket holds; `at` is where. Absent scopes are `infer`.
+ * Makes a record of what a file or a bucket holds; `at` is where. Absent scopes are `DEFAULT_SCOPES`.
  * @throws SpillwayError `INVALID_REQUEST` naming the field: a record half understood would let in whom it should not.
  */
 export function checkKeyRecord(value: unknown, at: string): KeyRecord {
@@ -26,12 +38,13 @@ export function checkKeyRecord(value: unknown, at: string): KeyRecord {
     new SpillwayError('INVALID_REQUEST', `${at}${field}: expected ${expected}`);
   if (typeof value !== 'object' || value === null) throw bad('', 'an object');
   const record = value as KeyRecord;
-  const { id, tenant, sha256, scopes = ['infer'], quota, weight, overQuota, expiresAt } = record;
+  const { id, tenant, sha256, scopes = [...DEFAULT_SCOPES], family, quota, weight, overQuota, expiresAt } = record;
   if (!ID_PATTERN.test(id ?? '')) throw bad('.id', '1 to 32 letters or digits');
   if (!isName(tenant ?? '')) throw bad('.tenant', 'a name');
   if (!isTrafficClass(record.class)) throw bad('.class', 'vip, standard or bulk');
   if (!/^[0-9a-f]{64}$/.test(sha256 ?? '')) throw bad('.sha256', '64 hex digits');
   if (!Array.isArray(scopes) || !scopes.every((scope) => isName(scope))) throw bad('.scopes', 'a list of names');
+  if (family !== undefined && !ID_PATTERN.test(family)) throw bad('.family', '1 to 32 letters or digits');
   if (quota !== undefined && (typeof quota !== 'object' || quota === null)) throw bad('.quota', 'an object');
   if (!isRateOrAbsent(quota?.costPerSecond)) throw bad('.quota.costPerSecond', 'a number > 0');
   if (!isRateOrAbsent(quota?.requestsPerSecond)) throw bad('.quota.requestsPerSecond', 'a number > 0');
@@ -46,7 +59,7 @@ type Known = { record: KeyRecord; identity: Identity; sha256: Buffer; expiresAtM
 
 /**
  * Which key is whose: the records it was made with, which stay, and those that come and go by `set` and `remove`.
- * Every refusal has the same code, text and path, whatever was wrong.
+ * Every refusal has the same code, text and path, whatever was wrong; who has the secret of an expired key is told that.
  */
 export class KeyRing {
   readonly #fixed: ReadonlySet<string>;
@@ -75,7 +88,7 @@ export class KeyRing {
   /** From now on this record counts. False: the ring was made with another one of this id, which stays. */
   set(record: KeyRecord): boolean {
     if (this.#fixed.has(record.id)) return false;
-    this.#put(record);
+    if (!isDeepStrictEqual(record, this.#byId.get(record.id)?.record)) this.#put(record);
     return true;
   }
 
@@ -90,7 +103,7 @@ export class KeyRing {
     this.#forget(record.id);
     this.#byId.set(record.id, {
       record,
-      identity: { tenant: record.tenant, trafficClass: record.class, keyId: record.id },
+      identity: { tenant: record.tenant, trafficClass: record.class, keyId: record.id, scopes: record.scopes },
       sha256: Buffer.from(record.sha256, 'hex'),
       expiresAtMs: record.expiresAt ?? Number.POSITIVE_INFINITY,
       header: '',
@@ -105,27 +118,38 @@ export class KeyRing {
   }
 
   /**
-   * The class of a tenant that is known by something else than a key (the subject of an event): the highest of its valid keys,
-   * standard for a tenant without one. O(keys).
+   * Who publishes, where the tenant is known by something else than a key (the subject of an event): the valid key of the highest
+   * class among those with the scope `events`. A tenant without any record is served like a caller without a key. O(keys).
+   * @throws SpillwayError `UNAUTHENTICATED`, reason `key_expired` or `no_key`, when no key is valid; `FORBIDDEN` when none may publish.
    */
-  classOf(tenant: string): TrafficClass {
-    let highest: TrafficClass | undefined;
-    for (const { identity, expiresAtMs } of this.#byId.values()) {
-      if (identity.tenant !== tenant || this.#epochMs() >= expiresAtMs) continue;
-      const { trafficClass } = identity;
-      if (highest === undefined || classRank(trafficClass) < classRank(highest)) highest = trafficClass;
-    }
-    return highest ?? ANONYMOUS.trafficClass;
+  publisherOf(tenant: string): Identity {
+    const keys = [...this.#byId.values()].filter(({ identity }) => identity.tenant === tenant);
+    if (keys.length === 0 && this.#allowAnonymous) return { ...ANONYMOUS, tenant };
+    const valid = keys.filter(({ expiresAtMs }) => this.#epochMs() < expiresAtMs).map(({ identity }) => identity);
+    const rank = (identity: Identity): number => classRank(identity.trafficClass);
+    const [publisher] = valid.filter(({ scopes }) => scopes.includes('events')).sort((a, b) => rank(a) - rank(b));
+    if (publisher !== undefined) return publisher;
+    for (const identity of valid) requireScope(identity, 'events');
+    throw SpillwayError.refusal('UNAUTHENTICATED', 'subject: expected a tenant with a valid API key', {
+      reason: keys.length > 0 ? 'key_expired' : 'no_key',
+    });
   }
 
-  /** @throws SpillwayError `UNAUTHENTICATED`. */
+  /** Whether `identify` would give this identity, which it gave before, again. */
+  isCurrent(identity: Identity): boolean {
+    if (identity.keyId === '') return this.#allowAnonymous;
+    const known = this.#byId.get(identity.keyId);
+    return known?.identity === identity && this.#epochMs() < known.expiresAtMs;
+  }
+
+  /** @throws SpillwayError `UNAUTHENTICATED`, for an expired key with the reason `key_expired`. */
   identify(authorization: string | undefined): Identity {
     if (authorization === undefined || authorization === '') {
       if (this.#allowAnonymous) return ANONYMOUS;
       throw refused();
     }
     const known = this.#verified.get(authorization) ?? this.#verify(authorization);
-    if (this.#epochMs() >= known.expiresAtMs) throw refused();
+    if (this.#epochMs() >= known.expiresAtMs) throw expired();
     return known.identity;
   }
 

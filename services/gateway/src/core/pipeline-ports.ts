@@ -4,6 +4,7 @@ import type { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Clock } from '@spillway/lifecycle/clock';
 import type { Admission } from './admission/admission.ts';
 import type { CacheFound, CacheLookup, FeatureWant } from './look-ups.ts';
+import type { ModelStatistics } from './model-statistics.ts';
 import type { ResubmissionRules } from './resubmissions.ts';
 
 /** What the pipeline needs from outside. Callbacks come exactly once, or never if the other side is lost: the deadline holds. */
@@ -12,6 +13,7 @@ export type PipelinePorts = {
   model(name: string): ModelRecord | undefined;
   admission: Pick<Admission, 'decide' | 'published' | 'ended' | 'answered' | 'congested' | 'effects'> &
     ResubmissionRules;
+  statistics: Pick<ModelStatistics, 'ran' | 'hit' | 'missed' | 'failed'>;
   /** `undefined`: a miss. */
   cacheGet(lookup: CacheLookup, found: (found: CacheFound | undefined) => void): void;
   cachePut(put: CachePut): void;

@@ -1,6 +1,5 @@
 import { CLASSES, classRank } from '@spillway/contracts/classes';
 import type { ReplyFrame, Route, WorkItem } from '@spillway/contracts/messages';
-import { isErrorCode } from '@spillway/errors/catalogue';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { Candidates } from './candidates.ts';
 import { type Entry, expired, type Handover, itemOf, markDegraded, newEntry } from './entry.ts';
@@ -8,7 +7,7 @@ import { type FeatureSpec, featureWant, HURRIED_FEATURES_MS, joinFeatures, keyOf
 import { Pending } from './pending.ts';
 import type { PipelineLimits, PipelinePorts } from './pipeline-ports.ts';
 import { answerOf, emptyReceipt } from './receipt.ts';
-import { refusalOf } from './refusal.ts';
+import { failureOf, refusalOf, tooManyInFlight } from './refusal.ts';
 import type { InferRequest, Settle } from './request.ts';
 import { Resubmissions } from './resubmissions.ts';
 import { decodeTensors } from './tensor-codec.ts';
@@ -54,7 +53,9 @@ export class Pipeline {
       const entry = this.#accept(request, settle);
       this.#prepare(entry);
       return () => {
-        if (this.#take(entry.seq) !== undefined && entry.sentAtMs > 0) this.#ports.cancelled(entry.seq);
+        if (this.#take(entry.seq) === undefined) return;
+        this.#ports.statistics.failed(entry, this.#ports.clock.now());
+        if (entry.sentAtMs > 0) this.#ports.cancelled(entry.seq);
       };
     } catch (thrown) {
       settle.failed(SpillwayError.from(thrown));
@@ -87,12 +88,7 @@ export class Pipeline {
     if (model === undefined) throw new SpillwayError('MODEL_NOT_FOUND', 'no such model is served here');
     const entry = newEntry(request, settle, { model, seq: this.#pending.nextSeq() });
     if (entry.deadlineMs <= this.#ports.clock.now()) throw expired(entry);
-    if (this.#pending.size >= this.#limits.maxInFlight) {
-      throw SpillwayError.refusal('OVERLOADED', `the gateway already holds ${this.#limits.maxInFlight} requests`, {
-        reason: 'in_flight',
-        retryAfterMs: 1_000,
-      });
-    }
+    if (this.#pending.size >= this.#limits.maxInFlight) throw tooManyInFlight(this.#limits.maxInFlight);
     this.#pending.add(entry);
     return entry;
   }
@@ -117,18 +113,21 @@ export class Pipeline {
       model.features !== undefined && !this.#ports.admission.congested(request.model, classRank(request.trafficClass));
     if (atOnce) entry.waitingFor = 1;
     const { traceparent, trafficClass } = request;
-    const { effects } = this.#ports.admission;
-    const allowStale = effects.staleAllowed && request.accept.degraded;
+    const { admission, clock, statistics } = this.#ports;
+    const allowStale = admission.effects.staleAllowed && request.accept.degraded;
+    entry.askedAtMs = clock.now();
     this.#ports.cacheGet({ key: entry.cacheKey, traceparent, trafficClass, allowStale }, (found) => {
       if (!this.#pending.has(entry.seq)) return;
       if (found === undefined) {
         entry.cache = 'miss';
+        statistics.missed(entry, clock.now());
         this.#decide(entry, atOnce);
         return;
       }
       this.#pending.take(entry.seq);
       entry.cache = found.stale ? 'stale' : 'hit';
       if (found.stale) markDegraded(entry, 'stale');
+      statistics.hit(entry, clock.now());
       const outputs = decodeTensors(found.value);
       entry.settle.answered({ model: model.model, outputs, receipt: emptyReceipt(entry) });
     });
@@ -165,11 +164,8 @@ export class Pipeline {
 
   #join(entry: Entry): void {
     const { features } = entry.model;
-    if (features === undefined) {
-      this.#enqueue(entry);
-      return;
-    }
-    this.#fetch(entry, features);
+    if (features === undefined) this.#enqueue(entry);
+    else this.#fetch(entry, features);
   }
 
   #fetch(entry: Entry, features: FeatureSpec): void {
@@ -228,11 +224,18 @@ export class Pipeline {
 
   /** Ends a request with an error, unless it has ended. */
   fail(seq: number, error: SpillwayError): void {
-    this.#take(seq)?.settle.failed(error);
+    const entry = this.#take(seq);
+    if (entry !== undefined) this.#fail(entry, error);
   }
 
   failAll(error: SpillwayError): void {
-    for (const entry of this.#pending.takeAll()) this.#ended(entry).settle.failed(error);
+    for (const entry of this.#pending.takeAll()) this.#fail(this.#ended(entry), error);
+  }
+
+  /** @param queueMs As a worker said. */
+  #fail(entry: Entry, error: SpillwayError, queueMs?: number): void {
+    this.#ports.statistics.failed(entry, this.#ports.clock.now(), queueMs);
+    entry.settle.failed(error);
   }
 
   /** Whoever takes a request out answers it. */
@@ -261,7 +264,7 @@ export class Pipeline {
     const due = this.#pending.expired();
     for (const entry of due) {
       this.#ended(entry);
-      if (entry.settle.ticket === undefined || entry.sentAtMs === 0) entry.settle.failed(expired(entry));
+      if (entry.settle.ticket === undefined || entry.sentAtMs === 0) this.#fail(entry, expired(entry));
       else {
         this.#ports.cancelled(entry.seq);
         this.#toTicket(entry);
@@ -272,6 +275,7 @@ export class Pipeline {
 
   /** A worker's answers. What is not pending any more was answered before: ignored. */
   onReply(frame: ReplyFrame): void {
+    const nowMs = this.#ports.clock.now();
     for (const item of frame.items) {
       const entry = this.#take(item.seq);
       if (entry === undefined) continue;
@@ -281,14 +285,14 @@ export class Pipeline {
         continue;
       }
       if (item.errorCode !== '') {
-        const code = isErrorCode(item.errorCode) ? item.errorCode : 'INTERNAL';
-        entry.settle.failed(new SpillwayError(code, item.errorMessage, { reason: item.errorReason || undefined }));
+        this.#fail(entry, failureOf(item), item.queueMs);
         continue;
       }
       if (entry.cacheKey !== undefined && !entry.request.noStore && entry.degraded === '') {
         const { ttlMs = 0, staleMs = 0 } = entry.model.responseCache ?? {};
         this.#ports.cachePut({ key: entry.cacheKey, value: item.tensors, ttlMs, staleMs });
       }
+      this.#ports.statistics.ran(entry, frame, item.queueMs, nowMs);
       entry.settle.answered(answerOf(entry, frame, item.tensors, item.queueMs));
     }
   }

@@ -1,4 +1,5 @@
-import type { ErrorCode } from '@spillway/errors/catalogue';
+import type { ReplyItem } from '@spillway/contracts/messages';
+import { type ErrorCode, isErrorCode } from '@spillway/errors/catalogue';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Decision } from './admission/admission.ts';
 
@@ -24,4 +25,16 @@ export function refusalOf({ code, reason, retryAfterMs, rank }: Decision): Spill
     retryAfterMs,
     autoRetry: rank === 0 || code === 'UNAVAILABLE',
   });
+}
+
+export const tooManyInFlight = (limit: number): SpillwayError =>
+  SpillwayError.refusal('OVERLOADED', `the gateway already holds ${limit} requests`, {
+    reason: 'in_flight',
+    retryAfterMs: 1_000,
+  });
+
+/** What a batcher or worker answered in place of tensors. */
+export function failureOf({ errorCode, errorMessage, errorReason }: ReplyItem): SpillwayError {
+  const code = isErrorCode(errorCode) ? errorCode : 'INTERNAL';
+  return new SpillwayError(code, errorMessage, { reason: errorReason || undefined });
 }

@@ -9,7 +9,7 @@ import type { AcceptedRungs } from './accept.ts';
 export type TensorValue = { name: string; datatype: DataTypeName; shape: number[]; data: Uint8Array };
 
 /** Who calls: from the API key's record, never from the request. */
-export type Identity = { tenant: string; trafficClass: TrafficClass; keyId: string };
+export type Identity = { tenant: string; trafficClass: TrafficClass; keyId: string; scopes: readonly string[] };
 
 /** The one internal request that every door makes. Times are on the gateway's monotonic clock. */
 export type InferRequest = {

@@ -18,6 +18,7 @@ import { createMetrics } from '@spillway/telemetry/metrics';
 import { openGrpcDoor } from '../../src/adapters/grpc-door.ts';
 import { Admission } from '../../src/core/admission/admission.ts';
 import { KeyRing } from '../../src/core/identity.ts';
+import { ModelStatistics } from '../../src/core/model-statistics.ts';
 import { Pipeline } from '../../src/core/pipeline.ts';
 import { WireWriter } from '../../src/core/wire-writer.ts';
 import { observeRequests } from '../../src/telemetry.ts';
@@ -55,6 +56,7 @@ async function serveDoor(): Promise<number> {
       clock,
       model: (name) => (name === 'mlp' ? model : undefined),
       admission,
+      statistics: new ModelStatistics(),
       cacheGet: () => undefined,
       cachePut: () => undefined,
       fetchFeatures: () => undefined,
@@ -89,6 +91,7 @@ async function serveDoor(): Promise<number> {
         stop: () => undefined,
       },
       admission,
+      statistics: { gather: async () => [] },
       observer,
       jobs: { take: noJobs, view: noJobs, ended: noJobs, cancel: noJobs, list: noJobs },
       maxBodyBytes: 4 << 20,

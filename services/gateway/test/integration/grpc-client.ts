@@ -49,8 +49,8 @@ type CallOptions = { headers?: Headers; timeoutMs?: number; signal?: AbortSignal
 export class InferenceClient {
   readonly #client: grpc.Client;
 
-  constructor(port: number, options: grpc.ChannelOptions = {}) {
-    this.#client = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure(), {
+  constructor(port: number, options: grpc.ChannelOptions = {}, credentials = grpc.credentials.createInsecure()) {
+    this.#client = new grpc.Client(`127.0.0.1:${port}`, credentials, {
       'grpc.use_local_subchannel_pool': 1,
       ...options,
     });

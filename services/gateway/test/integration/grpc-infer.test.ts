@@ -133,15 +133,15 @@ test('repository, server and models say what is there', async () => {
   assert.equal((await failureOf(client.call('ModelMetadata', { name: 'nope' }))).code, 5);
 });
 
-test('what is not served yet says so by itself', async () => {
-  for (const name of ['ModelConfig', 'ModelStatistics', 'RepositoryModelLoad', 'RepositoryModelUnload']) {
-    assert.equal((await failureOf(client.call(name, {}))).code, 12, name);
-  }
-});
-
 test('the health service knows the server and the service by name', async () => {
   assert.deepEqual(await client.health(''), { status: 'SERVING' });
   assert.deepEqual(await client.health('inference.GRPCInferenceService'), { status: 'SERVING' });
+});
+
+test('the health service knows every service that is served, those of reflection too', async () => {
+  for (const version of ['v1', 'v1alpha']) {
+    assert.deepEqual(await client.health(`grpc.reflection.${version}.ServerReflection`), { status: 'SERVING' });
+  }
 });
 
 test('compressed messages are read', async () => {

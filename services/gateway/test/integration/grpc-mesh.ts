@@ -5,7 +5,7 @@ import { connectBus } from '@spillway/bus/connect';
 import type { ModelRecord } from '@spillway/contracts/buckets';
 import type { Tensor } from '@spillway/contracts/messages';
 import { DATA_TYPES } from '@spillway/contracts/tensor';
-import { type TestKeys, writeKeysFile } from '@spillway/testing/api-keys';
+import { type AllKeys, writeKeysFile } from '@spillway/testing/api-keys';
 import { mlp } from '../unit/fixtures.ts';
 import { type GatewayUnderTest, startGatewayUnderTest, until } from './gateway-under-test.ts';
 import { type Failure, InferenceClient } from './grpc-client.ts';
@@ -31,7 +31,7 @@ const slow: ModelRecord = { ...mlp, model: 'slow' };
 /** `mlp` answers the first number of its input and fails on 13; `slow` answers only what a test tells it to. */
 export type GrpcMesh = AsyncDisposable & {
   mesh: GatewayUnderTest;
-  keys: TestKeys;
+  keys: AllKeys;
   client: InferenceClient;
   held: PlayedWorker;
 };
@@ -42,7 +42,7 @@ export async function startGrpcMesh(): Promise<GrpcMesh> {
   const folder = await mkdtemp(join(tmpdir(), 'spillway-keys-'));
   opening.defer(() => rm(folder, { recursive: true, force: true }));
   const keysFile = join(folder, 'keys.json');
-  const keys = await writeKeysFile(keysFile);
+  const keys = await writeKeysFile(keysFile, [{ tenant: 'admin', class: 'standard', scopes: ['infer', 'admin'] }]);
   const env = { GATEWAY_KEYS_FILE: keysFile, GATEWAY_MAX_BODY_BYTES: '65536' };
   const mesh = opening.use(await startGatewayUnderTest({ models: [simple, mlp, slow], env }));
   const client = opening.use(new InferenceClient(mesh.gateway.ports.grpc));

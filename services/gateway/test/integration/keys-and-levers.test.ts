@@ -82,7 +82,8 @@ test('a key is accepted as soon as it is created and refused as soon as it is re
   const key = await spillway('keys', 'create', '--tenant', 'acme', '--class', 'bulk', '--rate', '50');
   const id = (await created).slice('set '.length);
   assert.match(key, new RegExp(`^sk_${id}_[0-9A-Za-z]{43}$`));
-  assert.deepEqual(ring.identify(`Bearer ${key}`), { tenant: 'acme', trafficClass: 'bulk', keyId: id });
+  const scopes = ['infer', 'jobs', 'events'];
+  assert.deepEqual(ring.identify(`Bearer ${key}`), { tenant: 'acme', trafficClass: 'bulk', keyId: id, scopes });
   assert.deepEqual(ring.records()[0]?.quota, { requestsPerSecond: 50 });
 
   const revoked = changes.next((change) => change === `gone ${id}`);
@@ -101,6 +102,35 @@ test('a key is accepted as soon as it is created and refused as soon as it is re
   }
   watch.stop();
   subscription.stop();
+});
+
+test('a rotated key works beside its successor until its overlap is over', async () => {
+  const ring = new KeyRing([], { allowAnonymous: false, epochMs: wallClock.epochMs });
+  const changes = new Events<string>();
+  const watch = watchKeys(bus, {
+    onKey: (record) => {
+      ring.set(record);
+      changes.push(record.expiresAt === undefined ? record.id : `${record.id} ends`);
+    },
+    onGone: (id) => ring.remove(id),
+  });
+  await watch.loaded;
+  const made = changes.next((change) => !change.endsWith(' ends'));
+  const oneEnds = () => changes.next((change) => change.endsWith(' ends'));
+  const old = await spillway('keys', 'create', '--tenant', 'turn', '--class', 'standard');
+  const id = await made;
+  const ended = oneEnds();
+  const next = await spillway('keys', 'rotate', id, '--overlap', '1h');
+  await ended;
+  assert.equal(ring.identify(`Bearer ${old}`).keyId, id);
+  const { tenant, trafficClass, keyId } = ring.identify(`Bearer ${next}`);
+  assert.deepEqual([tenant, trafficClass], ['turn', 'standard']);
+  assert.equal(ring.records().find((record) => record.id === keyId)?.family, id);
+  const again = oneEnds();
+  await spillway('keys', 'rotate', keyId, '--overlap', '0s');
+  await again;
+  assert.throws(() => ring.identify(`Bearer ${next}`), { ...refused, reason: 'key_expired' });
+  watch.stop();
 });
 
 test('an entry that is no key is told, and takes the key of its id away', async () => {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { TrafficClass } from '@spillway/contracts/classes';
 import { addressOf, type EventMessage, readEvent, storedAtMs } from '../../src/core/event-request.ts';
 
 const body = { inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }] };
@@ -12,14 +11,15 @@ const event = (over: { subject?: string; payload?: unknown; headers?: Record<str
   header: (name) => over.headers?.[name],
 });
 const call = { requestId: 'r-1', startMs: 1_000, ageMs: 0, traceparent: '' };
-const rules = { classOf: (): TrafficClass => 'standard', maxBodyBytes: 1_024, maxPrepareMs: 5_000 };
+const publisherOf = () => ({ trafficClass: 'standard' as const, keyId: 'k1' });
+const rules = { publisherOf, maxBodyBytes: 1_024, maxPrepareMs: 5_000 };
 const read = (over: Parameters<typeof event>[0] = {}, ageMs = 0) => readEvent(event(over), { ...call, ageMs }, rules);
 
 test('a plain event is the infer request of the tenant and model in its subject', () => {
   const { request, address, deadlineMs } = read();
   assert.deepEqual(
-    [request.tenant, request.model, request.trafficClass, request.id],
-    ['acme', 'mlp', 'standard', 'r-1'],
+    [request.tenant, request.keyId, request.model, request.trafficClass, request.id],
+    ['acme', 'k1', 'mlp', 'standard', 'r-1'],
   );
   assert.deepEqual(request.inputs[0]?.shape, [1, 2]);
   assert.deepEqual(address, { tenant: 'acme', job: 'e-7' });

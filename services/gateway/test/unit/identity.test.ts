@@ -11,11 +11,12 @@ const ring = (over: Partial<KeyRecord> = {}, allowAnonymous = true, now = 0) =>
   new KeyRing([{ ...record, ...over }], { allowAnonymous, epochMs: () => now });
 const empty = () => new KeyRing([], { allowAnonymous: true, epochMs: () => 0 });
 const header = `Bearer sk_k1_${secret}`;
+const expired = { code: 'UNAUTHENTICATED', reason: 'key_expired' };
 const refused = { code: 'UNAUTHENTICATED', message: 'authorization: expected "Bearer" and a valid API key' };
 
 test('a known key gives its tenant and class, the first time and later', () => {
   const keys = ring();
-  const identity = { tenant: 'acme', trafficClass: 'vip', keyId: 'k1' };
+  const identity = { tenant: 'acme', trafficClass: 'vip', keyId: 'k1', scopes: ['infer'] };
   assert.deepEqual([keys.identify(header), keys.identify(header)], [identity, identity]);
 });
 
@@ -40,7 +41,30 @@ test('a key is refused from the moment at which it expires, also one that was ve
   const keys = new KeyRing([{ ...record, expiresAt: 1_000 }], { allowAnonymous: true, epochMs: () => now });
   assert.equal(keys.identify(header).keyId, 'k1');
   now = 1_000;
-  assert.throws(() => keys.identify(header), refused);
+  assert.throws(() => keys.identify(header), expired);
+});
+
+test('that a key has expired is told only to who has its secret', () => {
+  const keys = ring({ expiresAt: 1_000 }, true, 1_000);
+  assert.throws(() => keys.identify(header), expired);
+  assert.throws(() => keys.identify(`Bearer sk_k1_${'b'.repeat(43)}`), { ...refused, reason: undefined });
+});
+
+test('an identity is current until its key is removed, expires or has another record', () => {
+  let now = 0;
+  const keys = new KeyRing([], { allowAnonymous: true, epochMs: () => now });
+  keys.set({ ...record, expiresAt: 1_000 });
+  const identity = keys.identify(header);
+  keys.set({ ...record, expiresAt: 1_000 }); // it comes again after each reconnect
+  assert.equal(keys.isCurrent(identity), true);
+  now = 1_000;
+  assert.equal(keys.isCurrent(identity), false);
+  now = 0;
+  keys.set({ ...record, class: 'bulk' });
+  assert.deepEqual([keys.isCurrent(identity), keys.isCurrent(keys.identify(header))], [false, true]);
+  keys.remove('k1');
+  assert.equal(keys.isCurrent(identity), false);
+  assert.equal(keys.isCurrent(ANONYMOUS), true);
 });
 
 test('a call without a key is anonymous only where that is allowed', () => {
@@ -74,20 +98,38 @@ test('records that the ring was made with are neither replaced nor removed', () 
   assert.deepEqual(keys.records(), [record]);
 });
 
-test('a tenant known by its subject has the highest class of its valid keys, and is standard without one', () => {
-  const keys = new KeyRing(
+const tenants = (allowAnonymous: boolean) => {
+  const scopes = ['infer', 'events'];
+  return new KeyRing(
     [
-      { ...record, id: 'k1', class: 'bulk' },
-      { ...record, id: 'k2', class: 'standard' },
-      { ...record, id: 'k3', class: 'vip', expiresAt: 1_000 },
-      { ...record, id: 'k4', tenant: 'slow', class: 'bulk' },
+      { ...record, scopes, id: 'k1', class: 'bulk' },
+      { ...record, scopes, id: 'k2', class: 'standard' },
+      { ...record, scopes, id: 'k3', class: 'vip', expiresAt: 1_000 },
+      { ...record, id: 'k4', class: 'vip' },
+      { ...record, scopes, id: 'k5', tenant: 'slow', class: 'bulk' },
+      { ...record, scopes, id: 'k6', tenant: 'gone', expiresAt: 1_000 },
+      { ...record, id: 'k7', tenant: 'caller' },
     ],
-    { allowAnonymous: true, epochMs: () => 1_000 },
+    { allowAnonymous, epochMs: () => 1_000 },
   );
-  assert.deepEqual(
-    [keys.classOf('acme'), keys.classOf('slow'), keys.classOf('other')],
-    ['standard', 'bulk', 'standard'],
-  );
+};
+
+test('a tenant publishes as the key of its highest class that is valid and may publish', () => {
+  const keys = tenants(false);
+  assert.deepEqual([keys.publisherOf('acme').keyId, keys.publisherOf('slow').keyId], ['k2', 'k5']);
+});
+
+test('a tenant whose keys have all expired publishes no more, nor does one whose keys may not', () => {
+  for (const allowAnonymous of [true, false]) {
+    const keys = tenants(allowAnonymous);
+    assert.throws(() => keys.publisherOf('gone'), { code: 'UNAUTHENTICATED', reason: 'key_expired' });
+    assert.throws(() => keys.publisherOf('caller'), { code: 'FORBIDDEN', message: /scope "events"/ });
+  }
+});
+
+test('a tenant without any key publishes only where calls need none, and then as they do', () => {
+  assert.deepEqual(tenants(true).publisherOf('other'), { ...ANONYMOUS, tenant: 'other' });
+  assert.throws(() => tenants(false).publisherOf('other'), { code: 'UNAUTHENTICATED', reason: 'no_key' });
 });
 
 test('a stored record with a fault is refused, naming the field', () => {
@@ -97,6 +139,7 @@ test('a stored record with a fault is refused, naming the field', () => {
     [{ sha256: 'x' }, /keys\[0\]\.sha256/],
     [{ tenant: 'a.b' }, /keys\[0\]\.tenant/],
     [{ scopes: 'infer' }, /keys\[0\]\.scopes/],
+    [{ family: 'a_b' }, /keys\[0\]\.family/],
     [{ quota: 5 }, /keys\[0\]\.quota/],
     [{ quota: { costPerSecond: 0 } }, /keys\[0\]\.quota\.costPerSecond/],
     [{ quota: { requestsPerSecond: '5' } }, /keys\[0\]\.quota\.requestsPerSecond/],
@@ -109,7 +152,7 @@ test('a stored record with a fault is refused, naming the field', () => {
   assert.throws(() => new KeyRing(['k1'], { allowAnonymous: true, epochMs: () => 0 }), /keys\[0\]: expected an object/);
 });
 
-test('a record without scopes may infer', () => {
-  const { scopes, ...bare } = record;
-  assert.deepEqual(checkKeyRecord(bare, 'k1'), { ...bare, scopes });
+test('a record without scopes may infer, make jobs and publish', () => {
+  const { scopes: _, ...bare } = record;
+  assert.deepEqual(checkKeyRecord(bare, 'k1'), { ...bare, scopes: ['infer', 'jobs', 'events'] });
 });

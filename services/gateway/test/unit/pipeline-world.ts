@@ -5,6 +5,7 @@ import { SpillwayError } from '@spillway/errors/spillway-error';
 import { ManualClock } from '@spillway/lifecycle/manual-clock';
 import { Admission, type Candidate, type Decision, type Effects } from '../../src/core/admission/admission.ts';
 import type { CacheLookup, FeatureWant } from '../../src/core/look-ups.ts';
+import { ModelStatistics } from '../../src/core/model-statistics.ts';
 import { Pipeline } from '../../src/core/pipeline.ts';
 import type { Answer } from '../../src/core/request.ts';
 import { encodeTensors } from '../../src/core/tensor-codec.ts';
@@ -51,11 +52,13 @@ export const setUp = (model: ModelRecord = mlp, limits = { maxInFlight: 100, max
     congested: () => outside.congested,
     effects: { ...new Admission({ instance: 'gw', random: () => 0.5, nowMs: 0 }).effects, ...outside.effects },
   };
+  const statistics = new ModelStatistics();
   const pipeline = new Pipeline(
     {
       clock,
       model: (name) => (name === model.model ? model : undefined),
       admission,
+      statistics,
       cacheGet: (lookup, found) => {
         outside.lookups.push(lookup);
         outside.cacheAnswers.push((value, stale = false) => found(value && { value, stale }));
@@ -78,7 +81,7 @@ export const setUp = (model: ModelRecord = mlp, limits = { maxInFlight: 100, max
     failed: (error: SpillwayError) => ends.push(error),
   };
   const submit = (over = {}) => pipeline.submit(request({ receivedAtMs: clock.now(), ...over }), settle);
-  return { clock, outside, admission, pipeline, ends, submit };
+  return { clock, outside, admission, statistics, pipeline, ends, submit };
 };
 export const reply = (seq: number, over: object = {}): ReplyFrame => ({
   worker: 'w',

@@ -88,9 +88,14 @@ export class Admission {
   }
 
   removeKey(id: string): void {
-    this.#quotas.remove(id);
+    this.#quotas.remove(id, this.#nowMs);
     this.#weights.remove(id);
     for (const model of this.#models.values()) model.reweigh(this.#weights);
+  }
+
+  /** What the family of this key may use. Undefined: no quota. */
+  quotaOf(keyId: string): ReturnType<Quotas['get']> {
+    return this.#quotaed ? this.#quotas.get(keyId) : undefined;
   }
 
   /** @param epochMs The wall clock at `nowMs`. */
@@ -109,7 +114,7 @@ export class Admission {
     if (this.#guarded && !this.#guard.allows(rank)) return this.#answers.refused(rank, 'gateway_cpu', 0);
     if (!this.#levers.allowsAtDoor(rank, this.#quotas.doorShare(rank), nowMs))
       return this.#answers.refused(rank, 'brake', BRAKE_HINT_MS);
-    const key = this.#quotaed ? this.#quotas.get(keyId) : undefined;
+    const key = this.quotaOf(keyId);
     if (key === undefined || key.lowers || !key.isUsedUp(nowMs)) return undefined;
     key.onOffered();
     return this.#answers.refused(rank, 'quota', key.nextFreeMs(nowMs) - nowMs);
@@ -126,7 +131,7 @@ export class Admission {
     if (model === undefined || rank === 0 || model.classes[rank]?.fair.congested !== true) return undefined;
     if (model.variants.length > 1 || model.isLimited || !this.#levers.none || unread.acceptsTicket) return undefined;
     if (model.record.responseCache !== undefined && !unread.noCache) return undefined;
-    const key = this.#quotaed ? this.#quotas.get(unread.keyId) : undefined;
+    const key = this.quotaOf(unread.keyId);
     if (key?.isUsedUp(nowMs)) return undefined;
     this.#nowMs = nowMs;
     const candidate = this.#mean;
@@ -147,7 +152,7 @@ export class Admission {
     let { rank } = candidate;
     if (this.#awaySinceMs !== undefined) return this.#answers.unavailable(rank, nowMs - this.#awaySinceMs);
     if (!(candidate.budgetMs > 0)) return this.#answers.refused(rank, 'expired', 0);
-    let key = this.#quotaed ? this.#quotas.get(candidate.keyId) : undefined;
+    let key = this.quotaOf(candidate.keyId);
     if (key !== undefined) {
       key.onOffered();
       if (key.isUsedUp(nowMs)) {
@@ -257,11 +262,6 @@ export class Admission {
   congested(model: string, rank: number): boolean {
     const known = this.#models.get(model);
     return known !== undefined && (known.effectiveLevel > 0 || known.classes[rank]?.isNearCut === true);
-  }
-
-  /** The highest level of brown-out of any model. */
-  get level(): number {
-    return this.effects.level;
   }
 
   /** By this gateway's own view of the model: what its load states carry. */

@@ -11,7 +11,10 @@ const BURST_MS = 2_000;
 const SHARE_WEIGHT = 0.1;
 const LOWEST_RANK = 2;
 
-/** The quota of one key at one gateway, which refills it by its share of the key's traffic. */
+/** What its headers say of a quota: what an idle key may use at once, what is left of that, and when all of it is there again. */
+export type QuotaState = { limit: number; remaining: number; resetMs: number };
+
+/** The quota of one family of keys at one gateway, which refills it by its share of their traffic. */
 export class KeyQuota {
   readonly hash: number;
   readonly rank: number;
@@ -19,6 +22,7 @@ export class KeyQuota {
   /** Requests that want to use the quota, per ms, moving mean. */
   offered = 0;
   share: number;
+  readonly #of: KeyRecord;
   readonly #cost: TokenBucket | undefined;
   readonly #requests: TokenBucket | undefined;
   readonly #history = new Float32Array(HISTORY_TICKS);
@@ -27,9 +31,11 @@ export class KeyQuota {
   #meanCost = 0;
   #slotMs = Number.NEGATIVE_INFINITY;
 
-  /** @param share of the key's traffic to begin with. */
-  constructor({ id, class: trafficClass, quota, overQuota }: KeyRecord, share: number, nowMs: number) {
-    this.hash = tenantHash(id);
+  /** @param share of the family's traffic to begin with. */
+  constructor(family: string, record: KeyRecord, share: number, nowMs: number) {
+    const { class: trafficClass, quota, overQuota } = record;
+    this.#of = record;
+    this.hash = tenantHash(family);
     this.rank = classRank(trafficClass);
     this.lowers = overQuota === 'lower' && this.rank < LOWEST_RANK;
     this.share = share;
@@ -42,6 +48,27 @@ export class KeyQuota {
     };
     this.#cost = bucket(quota?.costPerSecond);
     this.#requests = bucket(quota?.requestsPerSecond);
+  }
+
+  /** Whether this record would make the same quota. */
+  isOf({ class: trafficClass, quota, overQuota }: KeyRecord): boolean {
+    const own = this.#of;
+    return (
+      own.class === trafficClass &&
+      own.overQuota === overQuota &&
+      own.quota?.costPerSecond === quota?.costPerSecond &&
+      own.quota?.requestsPerSecond === quota?.requestsPerSecond
+    );
+  }
+
+  /** Undefined: requests are not counted. */
+  requests(nowMs: number): QuotaState | undefined {
+    return this.#requests?.state(nowMs);
+  }
+
+  /** In ms of a model instance. Undefined: cost is not counted. */
+  cost(nowMs: number): QuotaState | undefined {
+    return this.#cost?.state(nowMs);
   }
 
   onOffered(): void {

@@ -1,5 +1,6 @@
 import type { KeyRecord } from '@spillway/contracts/buckets';
 import { CLASSES } from '@spillway/contracts/classes';
+import { familyOf } from '@spillway/contracts/keys';
 import type { GatewayLoad, LoadState } from '@spillway/contracts/messages';
 import { ClassRates } from './class-rates.ts';
 import { KeyQuota } from './key-quota.ts';
@@ -13,9 +14,15 @@ const MOST_TOLD = 64;
 /** A key far below its quota needs no shares. */
 const TELL_FROM = 0.1;
 
+/** `quota` is what all of its keys draw on; undefined: they have none. */
+type Family = { records: Map<string, KeyRecord>; quota: KeyQuota | undefined };
+
 /** G2: what each key may use at all gateways together, and what they tell each other for it. */
 export class Quotas {
   readonly #keys = new Map<string, KeyQuota>();
+  readonly #families = new Map<string, Family>();
+  /** By key. */
+  readonly #familyNames = new Map<string, string>();
   readonly #byHash = new Map<number, KeyQuota>();
   readonly #peers = new Senders<GatewayLoad>();
   readonly #instance: string;
@@ -30,18 +37,38 @@ export class Quotas {
   }
 
   set(record: KeyRecord, nowMs: number): void {
-    this.remove(record.id);
-    if (record.quota?.costPerSecond === undefined && record.quota?.requestsPerSecond === undefined) return;
-    const key = new KeyQuota(record, 1 / (1 + this.#peers.live), nowMs);
-    this.#keys.set(record.id, key);
-    this.#byHash.set(key.hash, key);
+    const name = familyOf(record);
+    if (this.#familyNames.get(record.id) !== name) this.remove(record.id, nowMs);
+    const family = this.#families.get(name) ?? { records: new Map(), quota: undefined };
+    this.#familyNames.set(record.id, name);
+    this.#families.set(name, family);
+    family.records.set(record.id, record);
+    this.#settle(name, family, nowMs);
   }
 
-  remove(id: string): void {
-    const key = this.#keys.get(id);
-    if (key === undefined) return;
+  remove(id: string, nowMs: number): void {
+    const name = this.#familyNames.get(id);
+    const family = name === undefined ? undefined : this.#families.get(name);
+    if (name === undefined || family === undefined) return;
+    this.#familyNames.delete(id);
     this.#keys.delete(id);
-    this.#byHash.delete(key.hash);
+    family.records.delete(id);
+    this.#settle(name, family, nowMs);
+  }
+
+  /** The newest record says what the quota is; as long as it says the same, what was used of it stays used. */
+  #settle(name: string, family: Family, nowMs: number): void {
+    const before = family.quota;
+    const head = newest(family.records.values());
+    if (head === undefined) this.#families.delete(name);
+    if (head === undefined || !hasQuota(head)) family.quota = undefined;
+    else if (before?.isOf(head) !== true) family.quota = new KeyQuota(name, head, 1 / (1 + this.#peers.live), nowMs);
+    if (before !== undefined && before !== family.quota) this.#byHash.delete(before.hash);
+    if (family.quota !== undefined) this.#byHash.set(family.quota.hash, family.quota);
+    for (const id of family.records.keys()) {
+      if (family.quota === undefined) this.#keys.delete(id);
+      else this.#keys.set(id, family.quota);
+    }
   }
 
   /** Undefined: the key has no quota. */
@@ -86,7 +113,7 @@ export class Quotas {
       }
     }
     const gateways = 1 + this.#peers.live;
-    for (const key of this.#keys.values()) {
+    for (const key of this.#byHash.values()) {
       const sum = this.#theirs.get(key);
       if (sum === undefined) key.tick(tick, 0, key.offered, gateways);
       else key.tick(tick, sum.offered, sum.ownThen / sum.tellers, gateways);
@@ -96,7 +123,7 @@ export class Quotas {
 
   /** To be published as the load of `KEYS_TOPIC`: the rates count requests, and tenants are keys. */
   load(): GatewayLoad {
-    const told = [...this.#keys.values()].filter((key) => key.offered > 0 && key.pressure > TELL_FROM);
+    const told = [...this.#byHash.values()].filter((key) => key.offered > 0 && key.pressure > TELL_FROM);
     if (told.length > MOST_TOLD) {
       told.sort((a, b) => b.pressure - a.pressure);
       told.length = MOST_TOLD;
@@ -122,3 +149,10 @@ export class Quotas {
     }
   }
 }
+
+const hasQuota = ({ quota }: KeyRecord): boolean =>
+  quota?.costPerSecond !== undefined || quota?.requestsPerSecond !== undefined;
+
+/** The same at every gateway, whatever the order in which the records came. */
+const newest = (records: Iterable<KeyRecord>): KeyRecord | undefined =>
+  [...records].sort((a, b) => (b.createdAt ?? 0) - (a.createdAt ?? 0) || (a.id < b.id ? 1 : -1))[0];

@@ -1,5 +1,6 @@
 import type { KeyRecord } from '@spillway/contracts/buckets';
 import { classRank } from '@spillway/contracts/classes';
+import { familyOf } from '@spillway/contracts/keys';
 import { tenantHash } from './tenant-hash.ts';
 
 type Weights = { plain: number; vip: number };
@@ -38,12 +39,17 @@ export class TenantWeights {
 
   #sumUp(tenant: string): void {
     let plain = 0;
-    let vip = 0;
-    for (const { tenant: whose, class: trafficClass, weight = 1, quota } of this.#keys.values()) {
-      if (whose !== tenant || !(weight > 0)) continue;
+    const vips = new Map<string, number>(); // by family: two keys with one quota are one promise
+    for (const record of this.#keys.values()) {
+      const { weight = 1, quota } = record;
+      if (record.tenant !== tenant || !(weight > 0)) continue;
       plain = Math.max(plain, weight);
-      if (classRank(trafficClass) === 0) vip += weight * ((quota?.costPerSecond ?? 1_000) / 1_000);
+      if (classRank(record.class) > 0) continue;
+      const family = familyOf(record);
+      const promised = weight * ((quota?.costPerSecond ?? 1_000) / 1_000);
+      vips.set(family, Math.max(vips.get(family) ?? 0, promised));
     }
+    const vip = vips.values().reduce((sum, promised) => sum + promised, 0);
     const hash = tenantHash(tenant);
     if (plain === 0) {
       this.#byTenant.delete(tenant);

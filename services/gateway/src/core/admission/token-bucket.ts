@@ -37,6 +37,18 @@ export class TokenBucket {
     return Math.max(0, tokens - this.#tokens) / Math.max(1e-9, this.perMs);
   }
 
+  /**
+   * As a caller of all gateways sees it: this one's tokens over its share. Whole tokens, rounded up, since whoever finds any is
+   * served; `resetMs` is the time until the bucket is full, if nothing is taken.
+   */
+  state(nowMs: number): { limit: number; remaining: number; resetMs: number } {
+    this.#refill(nowMs);
+    const limit = Math.ceil(this.#burst);
+    const left = Math.ceil(this.#tokens / Math.max(1e-9, this.#share));
+    const missing = this.#burst * this.#share - this.#tokens;
+    return { limit, remaining: Math.min(limit, Math.max(0, left)), resetMs: missing / Math.max(1e-9, this.perMs) };
+  }
+
   /** Tokens per ms that come here. */
   get perMs(): number {
     return this.#perMs * this.#share;

@@ -101,7 +101,7 @@ for (const seed of SEEDS) {
       0,
     );
     mesh.run([], 15_000);
-    assert.equal(mesh.gateways[0]?.level, 0);
+    assert.equal(mesh.gateways[0]?.effects.level, 0);
     assert.equal(mesh.gateways[0]?.busy('m', mesh.nowMs), false);
   });
 }
