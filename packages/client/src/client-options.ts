@@ -3,7 +3,7 @@ import { grpcTransport, type LazyChannel, lazyChannel } from './grpc-transport.t
 import { HttpDoor } from './http-door.ts';
 import { httpTransport } from './http-transport.ts';
 import { natsTransport } from './nats-transport.ts';
-import type { Rung, Transport } from './request.ts';
+import type { Rung, TlsOptions, Transport } from './request.ts';
 
 export type ClientOptions<A extends Rung = Rung> = {
   /** http:// or https:// (HTTP), grpc:// or grpcs:// (gRPC), nats:// or tls:// (events over NATS). */
@@ -12,6 +12,8 @@ export type ClientOptions<A extends Rung = Rung> = {
   http?: string | undefined;
   /** API key, `sk_…`. Without one a mesh on loopback serves tenant `anonymous`. Not sent over NATS, where the connection says who it is. */
   key?: string | undefined;
+  /** For https://, grpcs:// and tls://. */
+  tls?: TlsOptions | undefined;
   /** Over NATS: whose events these are. Default: `anonymous`. */
   tenant?: string | undefined;
   /** Deadline of each call that names none. Default: the model's. */
@@ -34,21 +36,21 @@ export type Opened = {
 };
 
 /** @throws SpillwayClientError `INVALID_REQUEST` naming the option. */
-export function openTransports({ url, http, key, tenant = 'anonymous' }: ClientOptions): Opened {
+export function openTransports({ url, http, key, tls, tenant = 'anonymous' }: ClientOptions): Opened {
   const { protocol } = parse(url, 'url');
   if (http !== undefined && !isHttp(parse(http, 'http').protocol)) throw badInput('http: expected http:// or https://');
   const doorUrl = isHttp(protocol) ? url : http;
-  const door = doorUrl === undefined ? undefined : new HttpDoor(doorUrl, key);
+  const door = doorUrl === undefined ? undefined : new HttpDoor(doorUrl, { key, tls });
   const overHttp = door && httpTransport(door);
   if (overHttp !== undefined && isHttp(protocol)) {
     return all(overHttp, { door });
   }
   if (protocol === 'grpc:' || protocol === 'grpcs:') {
-    const grpc = lazyChannel(parse(url, 'url'), key);
+    const grpc = lazyChannel(parse(url, 'url'), { key, tls });
     return all(grpcTransport(grpc), { door, grpc });
   }
   if (protocol === 'nats:' || protocol === 'tls:') {
-    return all(natsTransport(parse(url, 'url'), tenant), { door, catalogue: overHttp });
+    return all(natsTransport(parse(url, 'url'), { tenant, tls }), { door, catalogue: overHttp });
   }
   throw badInput(`url: expected http://, https://, grpc://, grpcs://, nats:// or tls://, got "${protocol}//"`);
 }

@@ -3,6 +3,7 @@ import type { CallScope } from './call-scope.ts';
 import { errorFromGrpc, type Fields, SpillwayClientError } from './errors.ts';
 import { DESCRIPTOR, LOAD_OPTIONS, SERVICE } from './grpc-messages.ts';
 import { loadLibrary } from './load-library.ts';
+import type { TlsOptions } from './request.ts';
 
 type Unary = { response: unknown; fields: Fields };
 export type Duplex = Grpc.ClientDuplexStream<object, unknown>;
@@ -11,6 +12,8 @@ export type Duplex = Grpc.ClientDuplexStream<object, unknown>;
 const GRACE_MS = 100;
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 const CANCELLED = 1;
+
+export type GrpcOptions = { key?: string | undefined; tls?: TlsOptions | undefined };
 
 /** One connection to the gRPC door. */
 export class GrpcChannel {
@@ -32,12 +35,15 @@ export class GrpcChannel {
   }
 
   /** Loads the library; it connects with the first call. @param url grpc://host:port, or grpcs:// for TLS. */
-  static async open(url: URL, key: string | undefined): Promise<GrpcChannel> {
+  static async open(url: URL, { key, tls = {} }: GrpcOptions): Promise<GrpcChannel> {
     const grpc = await loadLibrary('@grpc/grpc-js', () => import('@grpc/grpc-js'));
     const { fromJSON } = await loadLibrary('@grpc/proto-loader', () => import('@grpc/proto-loader'));
     const methods = fromJSON(DESCRIPTOR as Parameters<typeof fromJSON>[0], LOAD_OPTIONS)[SERVICE];
     const secure = url.protocol === 'grpcs:';
-    const credentials = secure ? grpc.credentials.createSsl() : grpc.credentials.createInsecure();
+    const pem = (text: string | undefined) => (text === undefined ? null : Buffer.from(text));
+    const credentials = secure
+      ? grpc.credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert))
+      : grpc.credentials.createInsecure();
     const client = new grpc.Client(`${url.hostname}:${url.port || (secure ? 443 : 8001)}`, credentials, {
       'grpc.enable_retries': 0, // the client retries by itself, within its budget
       'grpc.service_config_disable_resolution': 1,

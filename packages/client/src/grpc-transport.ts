@@ -1,6 +1,6 @@
 import type { Fields } from './errors.ts';
 import { SpillwayClientError } from './errors.ts';
-import { GrpcChannel } from './grpc-channel.ts';
+import { GrpcChannel, type GrpcOptions } from './grpc-channel.ts';
 import type { WireRequest, WireResponse } from './grpc-messages.ts';
 import { encodeInput } from './inputs.ts';
 import { readIndex, readMetadata, type WireIndexEntry, type WireMetadata } from './metadata.ts';
@@ -11,11 +11,11 @@ import { type BytesAs, decodeTensor, isDatatype, type Tensor } from './tensors.t
 /** A channel that is opened when it is first needed. */
 export type LazyChannel = { open(): Promise<GrpcChannel>; close(): Promise<void> };
 
-export function lazyChannel(url: URL, key: string | undefined): LazyChannel {
+export function lazyChannel(url: URL, options: GrpcOptions): LazyChannel {
   let channel: Promise<GrpcChannel> | undefined;
   return {
     open: () => {
-      channel ??= GrpcChannel.open(url, key);
+      channel ??= GrpcChannel.open(url, options);
       return channel;
     },
     close: async () => {

@@ -3,6 +3,7 @@ import { Agent as HttpsAgent, request as overHttps } from 'node:https';
 import { urlToHttpOptions } from 'node:url';
 import { errorFromHttp, type Fields, SpillwayClientError, unreachable } from './errors.ts';
 import { parseJson } from './infer-body.ts';
+import type { TlsOptions } from './request.ts';
 
 export type HttpCall = {
   method: string;
@@ -29,14 +30,15 @@ export class HttpDoor {
   readonly #agent: Agent;
   readonly #key: string | undefined;
 
-  constructor(url: string, key: string | undefined) {
+  constructor(url: string, { key, tls }: { key?: string | undefined; tls?: TlsOptions | undefined }) {
     const base = new URL(url);
     const isSecure = base.protocol === 'https:';
     this.#origin = base.origin;
     this.#target = urlToHttpOptions(base);
     this.#path = base.pathname.endsWith('/') ? base.pathname : `${base.pathname}/`;
     this.#request = isSecure ? overHttps : overHttp;
-    this.#agent = new (isSecure ? HttpsAgent : HttpAgent)({ keepAlive: true, maxSockets: MAX_CONNECTIONS });
+    const kept = { keepAlive: true, maxSockets: MAX_CONNECTIONS };
+    this.#agent = isSecure ? new HttpsAgent({ ...kept, ...tls }) : new HttpAgent(kept);
     this.#key = key;
   }
 

@@ -7,5 +7,5 @@ export type { GivenTensor, Inputs, Values } from './inputs.ts';
 export { Job, type JobList, type JobState, type JobStatus, Jobs } from './jobs.ts';
 export type { ModelMetadata, ModelSummary, ModelVersion, TensorMetadata } from './metadata.ts';
 export type { Receipt } from './receipt.ts';
-export type { Rung, TrafficClass } from './request.ts';
+export type { Rung, TlsOptions, TrafficClass } from './request.ts';
 export type { BytesAs, Datatype, Scalar, Tensor, TensorData, TypedArray } from './tensors.ts';

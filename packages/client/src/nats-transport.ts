@@ -5,18 +5,20 @@ import { parseJson, readInferAnswer, writeInferBody } from './infer-body.ts';
 import { loadLibrary } from './load-library.ts';
 import { eventsSubject, RESULTS_STREAM, resultSubject } from './nats-subjects.ts';
 import { readReceipt } from './receipt.ts';
-import type { Answered, InferRequest, Transport } from './request.ts';
+import type { Answered, InferRequest, TlsOptions, Transport } from './request.ts';
 
 type Connected = { nats: typeof Nats; connection: Nats.NatsConnection };
 type Stored = { data: Uint8Array; headers?: Nats.MsgHdrs | undefined };
 
 const MOST_FOR_RECEIPT_MS = 5_000;
 
+export type NatsOptions = { tenant: string; tls?: TlsOptions | undefined };
+
 /** The durable door: a request is published as an event, becomes a job, and its stored result is the answer. */
-export function natsTransport(url: URL, tenant: string): Transport {
+export function natsTransport(url: URL, { tenant, tls }: NatsOptions): Transport {
   let connected: Promise<Connected> | undefined;
   const open = (): Promise<Connected> => {
-    connected ??= connect(url).catch((cause: unknown) => {
+    connected ??= connect(url, tls).catch((cause: unknown) => {
       connected = undefined; // the next call tries again
       throw cause instanceof SpillwayClientError ? cause : unreachable(url.host, cause);
     });
@@ -47,12 +49,12 @@ export function natsTransport(url: URL, tenant: string): Transport {
   };
 }
 
-async function connect(url: URL): Promise<Connected> {
+async function connect(url: URL, tls: TlsOptions = {}): Promise<Connected> {
   const nats = await loadLibrary('nats', () => import('nats'));
   const connection = await nats.connect({
     servers: url.host,
     ...(url.username !== '' && { user: decodeURIComponent(url.username), pass: decodeURIComponent(url.password) }),
-    ...(url.protocol === 'tls:' && { tls: {} }),
+    ...(url.protocol === 'tls:' && { tls: given(tls) }),
     name: 'spillway-client',
     maxReconnectAttempts: -1,
     reconnectTimeWait: 100,
@@ -60,6 +62,13 @@ async function connect(url: URL): Promise<Connected> {
   });
   return { nats, connection };
 }
+
+/** The library takes no member that is undefined. */
+const given = ({ ca, cert, key }: TlsOptions): Nats.TlsOptions => ({
+  ...(ca !== undefined && { ca }),
+  ...(cert !== undefined && { cert }),
+  ...(key !== undefined && { key }),
+});
 
 /** Listens before it publishes, so that no result is missed. */
 async function publishAndWait(

@@ -8,6 +8,9 @@ import type { BytesAs } from './tensors.ts';
 /** What lies between an answer at once and a refusal: waiting, a lighter variant of the model, a durable job. */
 export type Rung = 'wait' | 'degraded' | 'ticket';
 
+/** PEM texts. `ca` instead of the system's authorities; `cert` and `key` for a mesh that asks its clients for a certificate. */
+export type TlsOptions = { ca?: string | undefined; cert?: string | undefined; key?: string | undefined };
+
 export type TrafficClass = 'vip' | 'standard' | 'bulk';
 
 /** A request as every transport sends it. `headers` are the same over HTTP, gRPC metadata and NATS. */
