@@ -186,7 +186,6 @@ export class SpillwayClient<A extends Rung = 'wait' | 'degraded'> implements Asy
       });
     } catch (thrown) {
       const error = asClientError(thrown);
-      // What is known of the model may be old.
       if (error.code === 'INVALID_REQUEST' || error.code === 'MODEL_NOT_FOUND') this.#metadata.clear();
       throw error;
     }
@@ -207,8 +206,14 @@ export class SpillwayClient<A extends Rung = 'wait' | 'degraded'> implements Asy
     { version }: InferOptions,
     scope: CallScope,
   ): Promise<readonly InputTensor[]> {
-    const isKnown = areComplete(inputs) || !this.#opened.hasMetadata;
-    return toTensors(inputs, isKnown ? undefined : await this.#describe(model, version, scope));
+    if (areComplete(inputs) || !this.#opened.hasMetadata) return toTensors(inputs, undefined);
+    const described = await this.#describe(model, version, scope);
+    try {
+      return toTensors(inputs, described);
+    } catch (thrown) {
+      this.#metadata.clear(); // what is known of the model may be old: the next call asks again
+      throw thrown;
+    }
   }
 
   /** Asked once for all that need it; what failed is asked again. */

@@ -38,7 +38,7 @@ export const wireRequest = ({ model, version, inputs, outputs }: InferRequest): 
 /** @param fields Of the trailers, or of the parameters on a stream. */
 export function readResponse(response: WireResponse, fields: Fields, as: BytesAs): Answered | { ticket: Ticket } {
   const job = response.parameters?.['spillway_job']?.string_param;
-  if (job !== undefined) return { ticket: { job, retryAfterMs: undefined } };
+  if (job !== undefined) return { ticket: { job } };
   const read = ({ name, datatype, shape = [] }: NonNullable<WireResponse['outputs']>[number], index: number) => {
     const raw = response.raw_output_contents?.[index];
     if (!isDatatype(datatype) || raw === undefined) {

@@ -1,5 +1,5 @@
 import type { CallScope } from './call-scope.ts';
-import { type Fields, SpillwayClientError } from './errors.ts';
+import { SpillwayClientError } from './errors.ts';
 import type { HttpCall, HttpDoor } from './http-door.ts';
 import { parseJson, readInferBody, writeInferBody } from './infer-body.ts';
 import { readIndex, readMetadata, type WireIndexEntry, type WireMetadata } from './metadata.ts';
@@ -7,19 +7,16 @@ import { readReceipt } from './receipt.ts';
 import type { InferRequest, Ticket, Transport } from './request.ts';
 
 /** The body of a 202: the mesh took the request as a durable job. */
-export function readTicket(body: unknown, fields: Fields): Ticket {
+function readTicket(body: unknown): Ticket {
   const job = (body as { job?: unknown } | null)?.job;
-  if (typeof job !== 'string')
-    throw new SpillwayClientError('INTERNAL', 'the answer cannot be read: a 202 without a job');
-  const seconds = Number(fields('retry-after'));
-  return { job, retryAfterMs: Number.isFinite(seconds) && seconds > 0 ? seconds * 1_000 : undefined };
+  if (typeof job === 'string') return { job };
+  throw new SpillwayClientError('INTERNAL', 'the answer cannot be read: a 202 without a job');
 }
 
-export const modelPath = (model: string, version: string | undefined): string =>
+const modelPath = (model: string, version: string | undefined): string =>
   `v2/models/${encodeURIComponent(model)}${version === undefined ? '' : `/versions/${encodeURIComponent(version)}`}`;
 
-/** The call of an infer request, whoever sends it. */
-export function inferCall({ model, version, inputs, outputs, headers }: InferRequest): HttpCall {
+function inferCall({ model, version, inputs, outputs, headers }: InferRequest): HttpCall {
   const { bytes, headerLength } = writeInferBody(inputs, { outputs, binaryOutput: true });
   const form: Record<string, string> =
     headerLength === undefined
@@ -33,7 +30,7 @@ export function httpTransport(door: HttpDoor): Transport {
     const answer = await door.send(inferCall(request), signal);
     const { status, fields } = answer;
     const body = await door.read(answer, signal);
-    if (status === 202) return { ticket: readTicket(parseJson(new TextDecoder().decode(body)), fields) };
+    if (status === 202) return { ticket: readTicket(parseJson(new TextDecoder().decode(body))) };
     const headerLength = fields('inference-header-content-length');
     const read = readInferBody(body, headerLength === undefined ? undefined : Number(headerLength), request.bytes);
     return { ...read, receipt: readReceipt(fields) };

@@ -24,7 +24,7 @@ export type InferRequest = {
 };
 
 /** Accepted as a durable job in place of an answer. */
-export type Ticket = { job: string; retryAfterMs: number | undefined };
+export type Ticket = { job: string };
 
 export type Answered = InferAnswer & { receipt: Receipt };
 
