@@ -95,7 +95,7 @@ export class SpillwayClient<A extends Rung = 'wait' | 'degraded'> implements Asy
       throw new SpillwayClientError('UNSUPPORTED', 'jobs are submitted over HTTP: expected an http:// or https:// URL');
     }
     // Without a key a try whose answer was lost would be a second job.
-    const own = { idempotencyKey: crypto.randomUUID() as string, ...options };
+    const own = { ...options, idempotencyKey: options.idempotencyKey ?? crypto.randomUUID() };
     const outcome = await this.#ask(model, inputs, own, (_scope, trace) => ({
       ...headersOf(own, undefined, expiresAfterMs, trace),
       prefer: 'respond-async',
@@ -142,13 +142,13 @@ export class SpillwayClient<A extends Rung = 'wait' | 'degraded'> implements Asy
   /** Names, types and shapes of a model. Kept for the calls that need them. */
   async model(name: string, { version, ...options }: WaitOptions & { version?: string } = {}): Promise<ModelMetadata> {
     using scope = this.#scope(options);
-    return this.#describe(name, version, scope);
+    return await this.#describe(name, version, scope);
   }
 
   /** What the repository holds, ready or not. */
   async models(options: WaitOptions = {}): Promise<ModelSummary[]> {
     using scope = this.#scope(options);
-    return withRetries(scope, this.#rules, () => this.#opened.catalogue.models(scope));
+    return await withRetries(scope, this.#rules, () => this.#opened.catalogue.models(scope));
   }
 
   /** True if the mesh takes requests in now; false also when nothing answers. */

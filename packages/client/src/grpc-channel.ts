@@ -8,8 +8,6 @@ import type { TlsOptions } from './request.ts';
 type Unary = { response: unknown; fields: Fields };
 export type Duplex = Grpc.ClientDuplexStream<object, unknown>;
 
-/** Over the call's own deadline, so that the mesh's answer comes before the channel's. */
-const GRACE_MS = 100;
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 const CANCELLED = 1;
 
@@ -55,9 +53,12 @@ export class GrpcChannel {
     return new GrpcChannel(grpc, methods as Grpc.ServiceDefinition, client, key);
   }
 
-  /** @throws SpillwayClientError by the status, or the scope's reason. */
+  /**
+   * Without a deadline of the channel: the mesh is told one in the headers if the caller named it, and the scope ends the call.
+   * @throws SpillwayClientError by the status, or the scope's reason.
+   */
   unary(name: string, request: object, headers: Readonly<Record<string, string>>, scope: CallScope): Promise<Unary> {
-    const { signal, leftMs } = scope;
+    const { signal } = scope;
     const { path, requestSerialize, responseDeserialize } = this.#method(name);
     return new Promise((resolve, reject) => {
       let response: unknown;
@@ -67,12 +68,12 @@ export class GrpcChannel {
         responseDeserialize,
         request,
         this.#metadata(headers),
-        { deadline: Date.now() + leftMs + GRACE_MS },
         (_error, answer) => {
           response = answer;
         },
       );
       const cancel = () => call.cancel();
+      if (signal.aborted) cancel();
       signal.addEventListener('abort', cancel, { once: true });
       // The status comes after the answer, and brings the trailers.
       call.on('status', ({ code, details, metadata }) => {

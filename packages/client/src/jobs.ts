@@ -58,7 +58,7 @@ export class Job<O extends Outputs = Outputs> {
   async status({ timeoutMs = SHORT_MS, signal }: WaitOptions = {}): Promise<JobStatus<O>> {
     if (this.#known !== undefined) return answeredAtOnce(this.#known);
     using scope = new CallScope(this.#context.clock, timeoutMs, signal);
-    return this.#look(scope, 0);
+    return await this.#look(scope, 0);
   }
 
   /**
