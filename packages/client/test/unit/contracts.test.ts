@@ -1,12 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  fromJSON,
-  loadSync,
-  type MessageTypeDefinition,
-  type PackageDefinition,
-  type ServiceDefinition,
-} from '@grpc/proto-loader';
+import { fromJSON, loadSync, type PackageDefinition, type ServiceDefinition } from '@grpc/proto-loader';
 import { HEADERS } from '@spillway/contracts/headers';
 import { STREAMS } from '@spillway/contracts/streams';
 import * as contracts from '@spillway/contracts/subjects';
