@@ -19,8 +19,8 @@ const LEVELS: Record<string, number> = {
   load: 4,
   cli: 5,
 };
-/** The public SDK stands apart: it uses these two, and the CLI uses it. */
-const CLIENT_USES = ['errors', 'contracts'];
+/** The public SDK stands apart: it is published alone, so it uses none of them; the CLI uses it. */
+const CLIENT_USES: string[] = [];
 
 /** The one file, or folder, of the repository's `src` that may import a foreign library. */
 const ONE_IMPORTER: [library: RegExp, allowed: RegExp][] = [
@@ -78,14 +78,15 @@ test('relative imports stay inside their workspace and name the file with its en
   assert.deepEqual(offenders(breaks), []);
 });
 
-test('packages are imported by sub-path', () => {
-  assert.deepEqual(
-    offenders(({ from }) => own(from)?.path === ''),
-    [],
-  );
+test('packages are imported by sub-path, and the client by its public list', () => {
+  const breaks = ({ from }: Import): boolean => {
+    const used = own(from);
+    return used !== undefined && (used.path === '') !== (used.name === 'client');
+  };
+  assert.deepEqual(offenders(breaks), []);
 });
 
-test('a package imports only packages of lower levels; the client uses errors and contracts alone', () => {
+test('a package imports only packages of lower levels; the client imports none', () => {
   const breaks = (entry: Import, { kind, name }: Workspace): boolean => {
     const used = own(entry.from)?.name;
     if (kind !== 'package' || used === undefined || used === name || !inSrc(entry)) return false;
@@ -125,7 +126,8 @@ test('what a workspace imports is declared in its package.json, and builtins are
     if (used?.name === name) return false;
     const library = used ? `@spillway/${used.name}` : packageOf(entry.from);
     if (isForeign(entry.from) && BUILTINS.has(library)) return true;
-    const declared = inSrc(entry) ? manifest.dependencies : { ...manifest.dependencies, ...manifest.devDependencies };
+    const always = { ...manifest.peerDependencies, ...manifest.dependencies };
+    const declared = inSrc(entry) ? always : { ...always, ...manifest.devDependencies };
     return declared?.[library] === undefined;
   };
   assert.deepEqual(offenders(breaks), []);

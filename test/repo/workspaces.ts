@@ -11,6 +11,7 @@ export type Manifest = {
   exports?: Record<string, string>;
   scripts?: Record<string, string>;
   dependencies?: Record<string, string>;
+  peerDependencies?: Record<string, string>;
   devDependencies?: Record<string, string>;
 };
 
@@ -42,7 +43,7 @@ export function sources(dir: string): string[] {
   const found: string[] = [];
   const walk = (at: string): void => {
     for (const entry of readdirSync(at, { withFileTypes: true })) {
-      if (entry.name === 'node_modules' || entry.name.startsWith('.')) continue;
+      if (entry.name === 'node_modules' || entry.name === 'dist' || entry.name.startsWith('.')) continue;
       if (entry.isDirectory()) walk(join(at, entry.name));
       else if (entry.name.endsWith('.ts')) found.push(relative(REPO, join(at, entry.name)));
     }

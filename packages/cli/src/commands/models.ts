@@ -1,0 +1,91 @@
+import type { ModelMetadata, ModelSummary, SpillwayClient } from '@spillway/client';
+import { MODELS, type ModelRecord } from '@spillway/contracts/buckets';
+import { parseCommand } from '../args.ts';
+import { CliError, type Context } from '../context.ts';
+import { natsUrl, onMeshBus, readBucket } from '../mesh-bus.ts';
+import { DOOR_OPTIONS, type DoorValues, withClient } from '../mesh-client.ts';
+import { table } from '../table.ts';
+
+export const OPTIONS = { ...DOOR_OPTIONS, json: { type: 'boolean' } } as const;
+
+type Tensors = ModelMetadata['inputs'];
+/** `variants` undefined: nobody could say. */
+type Listed = ModelSummary & Partial<ModelMetadata> & { variants: string[] | undefined };
+
+export async function run(context: Context, argv: string[]): Promise<number> {
+  const { values, positionals } = parseCommand('models', argv, OPTIONS, { optional: ['MODEL'] });
+  const [only] = positionals;
+  const found = await withClient(context, values, (client) => describe(client, only));
+  if (only !== undefined && found.length === 0) {
+    throw new CliError(`there is no model "${only}"`, ['See: ./spillway models']);
+  }
+  const variants = await variantsOf(context, values);
+  const models = found.map((model): Listed => ({ ...model, variants: variants?.get(model.name) }));
+  if (values.json) context.print(JSON.stringify(models, null, 2));
+  else if (models.length === 0) context.say('no models: what the workers serve is said by ./spillway up --models DIR');
+  else for (const line of only === undefined ? listing(models) : models.flatMap(card)) context.print(line);
+  return models.every(({ ready }) => ready) ? 0 : 1;
+}
+
+/** A model that has gone since the index was read is listed without its tensors. */
+async function describe(
+  client: SpillwayClient,
+  only: string | undefined,
+): Promise<(ModelSummary & Partial<ModelMetadata>)[]> {
+  const index = (await client.models()).filter(({ name }) => only === undefined || name === only);
+  const described = index.map(async (summary) => {
+    const metadata = await client.model(summary.name).catch(() => undefined);
+    return { ...metadata, ...summary };
+  });
+  return (await Promise.all(described)) as (ModelSummary & Partial<ModelMetadata>)[];
+}
+
+/** From the catalogue on the mesh's bus; a door that was named may belong to another mesh. */
+async function variantsOf(context: Context, { url }: DoorValues): Promise<Map<string, string[]> | undefined> {
+  if (url !== undefined || natsUrl(context) === undefined) return undefined;
+  try {
+    const records = await onMeshBus(context, (bus) => readBucket<ModelRecord>(bus, MODELS));
+    const named = ({ variants = [] }: ModelRecord) => variants.map(({ name }) => name);
+    return new Map([...records].map(([model, record]) => [model, named(record)]));
+  } catch (error) {
+    if (error instanceof CliError) return undefined;
+    throw error;
+  }
+}
+
+const stateOf = ({ ready, versions }: ModelSummary): string => {
+  const away = versions.filter((version) => !version.ready).map(({ version }) => version);
+  if (!ready) return 'not ready';
+  return away.length === 0 ? 'ready' : `ready, without ${away.join(', ')}`;
+};
+
+const versionsOf = ({ versions }: ModelSummary): string => versions.map(({ version }) => version).join(', ');
+const tensorText = ({ name, datatype, shape }: Tensors[number]): string => `${name} ${datatype} [${shape.join(', ')}]`;
+const tensorsText = (tensors: Tensors = []): string => tensors.map(tensorText).join('; ');
+const variantsText = ({ variants }: Listed): string => (variants === undefined ? '?' : variants.join(', ') || '-');
+
+const listing = (models: Listed[]): string[] =>
+  table(
+    ['model', 'versions', 'state', 'variants', 'inputs', 'outputs'],
+    models.map((model) => [
+      model.name,
+      versionsOf(model),
+      stateOf(model),
+      variantsText(model),
+      tensorsText(model.inputs),
+      tensorsText(model.outputs),
+    ]),
+  );
+
+function card(model: Listed): string[] {
+  const reasons = model.versions.filter(({ ready }) => !ready).map(({ version, reason }) => `${version}: ${reason}`);
+  return [
+    `${model.name}: ${stateOf(model)}`,
+    ...reasons.map((reason) => `  version ${reason}`),
+    `  versions  ${versionsOf(model)}`,
+    `  variants  ${variantsText(model)}`,
+    `  platform  ${model.platform ?? '?'}`,
+    ...(model.inputs ?? []).map((tensor) => `  input     ${tensorText(tensor)}`),
+    ...(model.outputs ?? []).map((tensor) => `  output    ${tensorText(tensor)}`),
+  ];
+}
