@@ -5,7 +5,7 @@ import { serveUnary, type UnaryCall } from '@spillway/rpc/unary';
 import { writeInferAnswer } from '../core/oip-grpc-answer.ts';
 import { emptyCall, readInferMessage } from '../core/oip-grpc-request.ts';
 import { rungOf } from '../core/receipt.ts';
-import { putReceipt } from '../core/receipt-fields.ts';
+import { putReceipt, type ReceiptPlace } from '../core/receipt-fields.ts';
 import type { Answer, InferRequest } from '../core/request.ts';
 import type { DoorContext } from './door-context.ts';
 import {
@@ -32,6 +32,7 @@ function infer(context: DoorContext, message: Buffer, call: UnaryCall): Promise<
   const asked = emptyCall();
   return new Promise((resolve, reject) => {
     let over = false;
+    let place: ReceiptPlace = 'headers';
     const fail = (thrown: unknown) => {
       if (over) return;
       over = true;
@@ -44,9 +45,13 @@ function infer(context: DoorContext, message: Buffer, call: UnaryCall): Promise<
     };
     const answered = (request: InferRequest, answer: Answer) => {
       if (over) return;
-      const bytes = writeInferAnswer(answer, asked);
+      const { trafficClass } = request;
+      const { requestId, traceparent } = ending;
+      const of = place === 'body' ? { requestId, traceparent, trafficClass } : undefined;
+      const bytes = writeInferAnswer(answer, asked, of);
       over = true;
-      putReceipt(call.setTrailer, ending, request.trafficClass, answer.receipt);
+      if (place === 'none') call.setTrailer(HEADERS.requestId, requestId);
+      else putReceipt(call.setTrailer, ending, trafficClass, answer.receipt);
       ending.receipt = answer.receipt;
       observer.end(ending);
       resolve(bytes);
@@ -57,8 +62,9 @@ function infer(context: DoorContext, message: Buffer, call: UnaryCall): Promise<
       passDoor(context, caller);
       readInferMessage(message, asked);
       const leftMs = call.remainingMs === undefined ? undefined : usableMs(call.remainingMs);
-      const request = requestOf(caller, asked, ending, leftMs);
+      const request = requestOf(context, caller, asked, ending, leftMs);
       ending.request = request;
+      place = asked.receipt ?? caller.metadata.receipt;
       const giveUp = pipeline.submit(request, {
         answered: (answer) => {
           try {

@@ -104,7 +104,7 @@ export class StreamCall {
       passDoor(this.#context, this.#caller);
       readInferMessage(message, entry.asked);
       const leftMs = this.#deadlineMs === undefined ? undefined : Math.max(0, this.#deadlineMs - ending.startMs);
-      const request = requestOf(this.#caller, entry.asked, ending, leftMs);
+      const request = requestOf(this.#context, this.#caller, entry.asked, ending, leftMs);
       ending.request = request;
       entry.giveUp = this.#context.pipeline.submit(request, entry);
     } catch (thrown) {
@@ -118,7 +118,10 @@ export class StreamCall {
     else {
       const { ending, asked } = entry;
       try {
-        entry.answer = writeStreamAnswer(outcome, asked, ending, ending.request?.trafficClass ?? 'standard');
+        const { requestId, traceparent, request } = ending;
+        const of = { requestId, traceparent, trafficClass: request?.trafficClass ?? 'standard' };
+        const place = asked.receipt ?? this.#caller.metadata.receipt;
+        entry.answer = writeStreamAnswer(outcome, asked, place === 'none' ? undefined : of);
         ending.receipt = outcome.receipt;
       } catch (thrown) {
         this.#failed(entry, SpillwayError.from(thrown));

@@ -6,6 +6,7 @@ import { toOip } from '@spillway/errors/to-oip';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Effects } from '../core/admission/types.ts';
 import type { DoorContext } from './door-context.ts';
+import { OIP } from './http-dialect.ts';
 import { InferRoute, matchInfer, nameFromUrl } from './http-infer.ts';
 import { modelMetadata, repositoryIndex, serverMetadata } from './oip-metadata.ts';
 
@@ -40,7 +41,7 @@ const BACKLOG = 4_096;
  */
 export async function openHttpDoor(context: DoorContext, options: HttpDoorOptions): Promise<HttpDoor> {
   const { effects, maxRequestsPerSocket } = options;
-  const infer = new InferRoute(context);
+  const infer = new InferRoute(context, OIP);
   let server: Server | undefined;
   const app = Fastify({
     bodyLimit: context.maxBodyBytes,

@@ -1,3 +1,4 @@
+import type { ModelRecord } from '@spillway/contracts/buckets';
 import { CLASSES, classRank } from '@spillway/contracts/classes';
 import type { ReplyFrame, Route, WorkItem } from '@spillway/contracts/messages';
 import { isErrorCode } from '@spillway/errors/catalogue';
@@ -37,6 +38,11 @@ export class Pipeline {
 
   get inFlight(): number {
     return this.#pending.size;
+  }
+
+  /** A model as the catalogue knows it, for doors whose bodies need its declaration. */
+  model(name: string): ModelRecord | undefined {
+    return this.#ports.model(name);
   }
 
   /** While set, new requests are refused with this error (the bus is away, the service drains). */
