@@ -3,14 +3,19 @@ import type { ModelRecord } from '@spillway/contracts/buckets';
 import { HEADERS } from '@spillway/contracts/headers';
 import type { SpillwayError } from '@spillway/errors/spillway-error';
 import { type OipReply, toOip } from '@spillway/errors/to-oip';
+import { toPlain } from '@spillway/errors/to-plain';
 import { checkSelection } from '../core/asked-outputs.ts';
 import { type InferBody, type InferCall, readInferCall, writeInferAnswer } from '../core/oip-infer.ts';
 import { readRawCall } from '../core/oip-raw.ts';
+import { writePlainAnswer } from '../core/plain-answer.ts';
+import { type PlainCall, readPlainBody } from '../core/plain-infer.ts';
 import type { Answer, TensorValue } from '../core/request.ts';
 import { readHeaderLength } from '../core/request-metadata.ts';
 
 /** What the pipeline needs of a call, whatever its dialect. */
-export type Call = Pick<InferCall, 'timeoutUs' | 'priority' | 'accept' | 'receipt'> & { inputs: TensorValue[] };
+export type Call = Partial<Pick<InferCall, 'timeoutUs' | 'priority' | 'accept' | 'receipt'>> & {
+  inputs: TensorValue[];
+};
 
 /** How one kind of HTTP body says what every door says: a request, its answer, a failure. */
 export type HttpDialect<C extends Call> = {
@@ -32,4 +37,11 @@ export const OIP: HttpDialect<InferCall> = {
   },
   write: (answer, { clientId, asked }, receipt) => writeInferAnswer(answer, clientId, asked, receipt),
   refuse: toOip,
+};
+
+/** Plain JSON; what else a caller has to say of a request, its headers say. */
+export const PLAIN: HttpDialect<PlainCall> = {
+  read: (body, _req, model) => readPlainBody(body, model()),
+  write: (answer, call, receipt) => ({ body: writePlainAnswer(answer, call, receipt), headerLength: undefined }),
+  refuse: toPlain,
 };

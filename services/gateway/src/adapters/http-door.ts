@@ -3,12 +3,15 @@ import type { AddressInfo } from 'node:net';
 import { isName } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toOip } from '@spillway/errors/to-oip';
+import { toPlain } from '@spillway/errors/to-plain';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Effects } from '../core/admission/types.ts';
 import type { DoorContext } from './door-context.ts';
-import { OIP } from './http-dialect.ts';
-import { InferRoute, matchInfer, nameFromUrl } from './http-infer.ts';
+import { OIP, PLAIN } from './http-dialect.ts';
+import { refuseGenerate } from './http-generate.ts';
+import { InferRoute, matchInfer, matchPredict, nameFromUrl } from './http-infer.ts';
 import { modelMetadata, repositoryIndex, serverMetadata } from './oip-metadata.ts';
+import { servedPaths } from './served-paths.ts';
 
 export type HttpDoorOptions = {
   host: string;
@@ -42,6 +45,7 @@ const BACKLOG = 4_096;
 export async function openHttpDoor(context: DoorContext, options: HttpDoorOptions): Promise<HttpDoor> {
   const { effects, maxRequestsPerSocket } = options;
   const infer = new InferRoute(context, OIP);
+  const predict = new InferRoute(context, PLAIN);
   let server: Server | undefined;
   const app = Fastify({
     bodyLimit: context.maxBodyBytes,
@@ -50,10 +54,13 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
       server = createServer(LIMITS, (req, res) => {
         // Deep in brown-out nobody is sent to open a new connection: that costs as much as several refusals.
         if (server !== undefined) server.maxRequestsPerSocket = effects.connectionsLimited ? 0 : maxRequestsPerSocket;
-        const route = matchInfer(req.url ?? '');
-        if (route === undefined) handler(req, res);
-        else if (req.method === 'POST') infer.handle(req, res, route);
-        else refuseMethod(req, res);
+        const url = req.url ?? '';
+        const route = matchInfer(url);
+        const plain = route === undefined && url.startsWith('/v1/models/') ? matchPredict(url) : undefined;
+        if (route === undefined && plain === undefined) handler(req, res);
+        else if (req.method !== 'POST') refuseMethod(req, res, plain === undefined ? toOip : toPlain);
+        else if (route !== undefined) infer.handle(req, res, route);
+        else if (plain !== undefined) predict.handle(req, res, plain);
       });
       server.maxHeadersCount = MAX_HEADERS;
       server.maxRequestsPerSocket = maxRequestsPerSocket;
@@ -80,8 +87,8 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
   };
 }
 
-function refuseMethod(req: IncomingMessage, res: ServerResponse): void {
-  const { status, body, headers } = toOip(new SpillwayError('METHOD_NOT_ALLOWED', `expected POST, got ${req.method}`));
+function refuseMethod(req: IncomingMessage, res: ServerResponse, say: typeof toOip | typeof toPlain): void {
+  const { status, body, headers } = say(new SpillwayError('METHOD_NOT_ALLOWED', `expected POST, got ${req.method}`));
   res.writeHead(status, { ...headers, allow: 'POST', 'content-type': 'application/json' });
   res.end(JSON.stringify(body));
 }
@@ -98,10 +105,7 @@ function routes(app: FastifyInstance, context: DoorContext): void {
     const { status, body, headers } = toOip(error);
     return reply.code(status).headers(headers).send(body);
   });
-  app.setNotFoundHandler((_request, reply) => {
-    const { status, body, headers } = toOip(new SpillwayError('NOT_FOUND', 'no such path is served here'));
-    return reply.code(status).headers(headers).send(body);
-  });
+  servedPaths(app);
   // Clients send JSON under any content type, or none: what the body is, the route knows.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
@@ -131,6 +135,7 @@ function routes(app: FastifyInstance, context: DoorContext): void {
       return reply.code(ready ? 200 : 503).send({ name: model, ready });
     });
   }
+  refuseGenerate(app, context);
   app.post('/v2/repository/index', (request) => {
     context.keys.identify(request.headers.authorization);
     const onlyReady = (request.body as { ready?: unknown } | null)?.ready === true;

@@ -120,7 +120,7 @@ export class InferRoute<C extends Call> {
             tenant: identity.tenant,
             keyId: identity.keyId,
             accept: call.accept ?? metadata.accept,
-            trafficClass: lowerByPriority(metadata.trafficClass, call.priority),
+            trafficClass: lowerByPriority(metadata.trafficClass, call.priority ?? 0),
             model,
             version,
             inputs: call.inputs,

@@ -1,7 +1,7 @@
-import { isUtf8 } from 'node:buffer';
 import { DATA_TYPES, elementCount } from '@spillway/contracts/tensor';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { addClasses, addOutput, type OutputSelection, selectOutputs } from './asked-outputs.ts';
+import { parseObject, parseObjectExactly, textOf } from './json-body.ts';
 import { datatypeFromJson, shapeFromJson, tensorDataToJson, tensorFromJson } from './oip-json.ts';
 import {
   flag,
@@ -29,28 +29,6 @@ export type InferCall = Omit<RequestParameters, 'binaryByDefault'> & {
 };
 
 const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
-
-function parseJson(text: string): Json {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new SpillwayError('INVALID_REQUEST', 'body: expected JSON', { cause });
-  }
-  if (isObject(value)) return value;
-  throw bad('body: expected a JSON object with "inputs"');
-}
-
-/** 64-bit integers beyond 2⁵³ as BigInt, taken from the text: `JSON.parse` alone would round them. */
-function parseJsonExactly(text: string): Json {
-  const keepExact = (_key: string, value: unknown, context?: { source?: string }): unknown => {
-    const source = context?.source;
-    const isBig =
-      typeof value === 'number' && !Number.isSafeInteger(value) && source !== undefined && /^-?\d+$/.test(source);
-    return isBig ? BigInt(source) : value;
-  };
-  return JSON.parse(text, keepExact as (key: string, value: unknown) => unknown) as Json;
-}
 
 const isOf64Bits = (input: unknown): boolean =>
   isObject(input) && (input['datatype'] === 'INT64' || input['datatype'] === 'UINT64');
@@ -118,12 +96,10 @@ export function readInferCall(body: Buffer, headerLength: number | undefined): I
     throw bad(`inference-header-content-length: expected at most ${body.byteLength} (the body), got ${headerLength}`);
   }
   const end = headerLength ?? body.byteLength;
-  const text = body.toString('utf8', 0, end);
-  // Decoding puts this character where the bytes are no UTF-8: what was sent would be changed without a word.
-  if (text.includes('\ufffd') && !isUtf8(body.subarray(0, end))) throw bad('body: expected JSON in UTF-8');
-  let json = parseJson(text);
+  const text = textOf(body, end);
+  let json = parseObject(text);
   const given = json['inputs'];
-  if (Array.isArray(given) && given.some(isOf64Bits)) json = parseJsonExactly(text);
+  if (Array.isArray(given) && given.some(isOf64Bits)) json = parseObjectExactly(text);
   const { binaryByDefault, timeoutUs, priority, accept, receipt } = requestParameters(json['parameters']);
   const clientId = json['id'] ?? '';
   if (typeof clientId !== 'string') throw bad('id: expected a string');
