@@ -4,13 +4,12 @@ import { HEADERS } from '@spillway/contracts/headers';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { CallFacts } from '@spillway/rpc/call-facts';
 import { readAccept } from '../core/accept.ts';
-import { checkSelection } from '../core/asked-outputs.ts';
-import type { GrpcInferCall } from '../core/oip-grpc-request.ts';
 import { refusalOf } from '../core/refusal.ts';
 import type { Identity, InferRequest } from '../core/request.ts';
 import { lowerByPriority, type RequestMetadata, readMetadata, smallerBudget } from '../core/request-metadata.ts';
 import type { Ending } from '../telemetry.ts';
 import type { DoorContext } from './door-context.ts';
+import type { GrpcCall } from './grpc-dialect.ts';
 
 export const SERVICE = 'inference.GRPCInferenceService';
 
@@ -57,14 +56,12 @@ export function beginRequest(context: DoorContext, parent: string, requestId: st
  * @param leftMs What is left of the call's own deadline; undefined: it has none.
  */
 export function requestOf(
-  context: DoorContext,
   { identity, metadata }: Caller,
-  call: GrpcInferCall,
+  call: GrpcCall,
   ending: Ending,
   leftMs: number | undefined,
 ): InferRequest {
   if (call.model === '') throw new SpillwayError('INVALID_REQUEST', 'model_name: expected the name of a model');
-  if (call.outputs.names.length > 0) checkSelection(call.outputs, context.pipeline.model(call.model));
   const asked = smallerBudget(metadata.budgetMs, call.timeoutUs === undefined ? undefined : call.timeoutUs / 1_000);
   return {
     id: ending.requestId,

@@ -1,7 +1,10 @@
 import { startGrpcServer } from '@spillway/rpc/server';
 import type { DoorContext } from './door-context.ts';
+import { SERVICE } from './grpc-call.ts';
+import { OIP } from './grpc-dialect.ts';
 import { serveInfer } from './grpc-infer.ts';
 import { serveMetadata } from './grpc-metadata.ts';
+import { servePlain } from './grpc-plain.ts';
 import { serveStreamInfer } from './grpc-stream-infer.ts';
 
 export type GrpcDoorOptions = { host: string; port: number };
@@ -14,13 +17,15 @@ export type GrpcDoor = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
-/** The gRPC door: the Open Inference Protocol v2 with Triton's additions, and the standard health service. */
+/** The gRPC door: the Open Inference Protocol v2 with Triton's additions, the plain form, and the standard health service. */
 export async function openGrpcDoor(context: DoorContext, options: GrpcDoorOptions): Promise<GrpcDoor> {
-  const streams = serveStreamInfer(context);
+  const unary = serveInfer(context, `/${SERVICE}/ModelInfer`, OIP);
+  const streams = serveStreamInfer(context, `/${SERVICE}/ModelStreamInfer`, OIP);
+  const plain = servePlain(context);
   const server = await startGrpcServer({
     host: options.host,
     port: options.port,
-    services: [serveInfer(context), streams.service, ...serveMetadata(context)],
+    services: [unary, streams.service, plain.unary, plain.stream.service, ...serveMetadata(context)],
     maxReceiveBytes: context.maxBodyBytes,
     publicDoor: true,
   });
@@ -29,6 +34,7 @@ export async function openGrpcDoor(context: DoorContext, options: GrpcDoorOption
     setServing: server.setServing,
     drain: (timeoutMs) => {
       streams.drain();
+      plain.stream.drain();
       return server.drain(timeoutMs);
     },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),

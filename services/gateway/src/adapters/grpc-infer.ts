@@ -2,34 +2,32 @@ import { HEADERS } from '@spillway/contracts/headers';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { GrpcService } from '@spillway/rpc/method';
 import { serveUnary, type UnaryCall } from '@spillway/rpc/unary';
-import { writeInferAnswer } from '../core/oip-grpc-answer.ts';
-import { emptyCall, readInferMessage } from '../core/oip-grpc-request.ts';
 import { rungOf } from '../core/receipt.ts';
 import { putReceipt, type ReceiptPlace } from '../core/receipt-fields.ts';
 import type { Answer, InferRequest } from '../core/request.ts';
 import type { DoorContext } from './door-context.ts';
-import {
-  asBuffer,
-  BYTES,
-  beginRequest,
-  callerOf,
-  parentOf,
-  passDoor,
-  requestOf,
-  SERVICE,
-  usableMs,
-} from './grpc-call.ts';
+import { asBuffer, BYTES, beginRequest, callerOf, parentOf, passDoor, requestOf, usableMs } from './grpc-call.ts';
+import type { GrpcCall, GrpcDialect } from './grpc-dialect.ts';
 
-/** `ModelInfer`: one request, one answer, the receipt in the trailers. */
-export const serveInfer = (context: DoorContext): GrpcService =>
-  serveUnary({ path: `/${SERVICE}/ModelInfer`, request: BYTES, response: BYTES }, (message, call) =>
-    infer(context, asBuffer(message), call),
+/** `ModelInfer` and its like: one request, one answer, the receipt in the trailers. */
+export const serveInfer = <C extends GrpcCall>(
+  context: DoorContext,
+  path: string,
+  dialect: GrpcDialect<C>,
+): GrpcService =>
+  serveUnary({ path, request: BYTES, response: BYTES }, (message, call) =>
+    infer(context, dialect, asBuffer(message), call),
   );
 
-function infer(context: DoorContext, message: Buffer, call: UnaryCall): Promise<Uint8Array> {
+function infer<C extends GrpcCall>(
+  context: DoorContext,
+  dialect: GrpcDialect<C>,
+  message: Buffer,
+  call: UnaryCall,
+): Promise<Uint8Array> {
   const { observer, pipeline } = context;
   const ending = beginRequest(context, parentOf(call), undefined);
-  const asked = emptyCall();
+  const asked = dialect.empty();
   return new Promise((resolve, reject) => {
     let over = false;
     let place: ReceiptPlace = 'headers';
@@ -48,7 +46,7 @@ function infer(context: DoorContext, message: Buffer, call: UnaryCall): Promise<
       const { trafficClass } = request;
       const { requestId, traceparent } = ending;
       const of = place === 'body' ? { requestId, traceparent, trafficClass } : undefined;
-      const bytes = writeInferAnswer(answer, asked, of);
+      const bytes = dialect.answer(answer, asked, of);
       over = true;
       if (place === 'none') call.setTrailer(HEADERS.requestId, requestId);
       else putReceipt(call.setTrailer, ending, trafficClass, answer.receipt);
@@ -60,9 +58,9 @@ function infer(context: DoorContext, message: Buffer, call: UnaryCall): Promise<
       const caller = callerOf(context, call);
       ending.requestId = caller.metadata.requestId ?? ending.requestId;
       passDoor(context, caller);
-      readInferMessage(message, asked);
+      dialect.read(message, asked, (name) => pipeline.model(name));
       const leftMs = call.remainingMs === undefined ? undefined : usableMs(call.remainingMs);
-      const request = requestOf(context, caller, asked, ending, leftMs);
+      const request = requestOf(caller, asked, ending, leftMs);
       ending.request = request;
       place = asked.receipt ?? caller.metadata.receipt;
       const giveUp = pipeline.submit(request, {

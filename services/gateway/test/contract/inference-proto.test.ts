@@ -36,10 +36,11 @@ test('a request of raw tensors is read as its client meant it', () => {
     model: 'simple',
     version: '1',
     clientId: '7',
-    outputs: ['OUTPUT0'],
+    outputs: { names: ['OUTPUT0'], classes: undefined, batches: undefined },
     timeoutUs: 1_500,
     priority: 2,
     accept: undefined,
+    receipt: undefined,
   });
   assert.deepEqual(
     inputs.map(({ name, datatype, shape, data }) => [name, datatype, shape, Buffer.from(data).toString('hex')]),
