@@ -8,6 +8,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import type { Effects } from '../core/admission/types.ts';
 import type { DoorContext } from './door-context.ts';
 import { OIP, PLAIN } from './http-dialect.ts';
+import { serveDocs } from './http-docs.ts';
 import { refuseGenerate } from './http-generate.ts';
 import { InferRoute, matchInfer, matchPredict, nameFromUrl } from './http-infer.ts';
 import { modelMetadata, repositoryIndex, serverMetadata } from './oip-metadata.ts';
@@ -136,6 +137,7 @@ function routes(app: FastifyInstance, context: DoorContext): void {
     });
   }
   refuseGenerate(app, context);
+  serveDocs(app);
   app.post('/v2/repository/index', (request) => {
     context.keys.identify(request.headers.authorization);
     const onlyReady = (request.body as { ready?: unknown } | null)?.ready === true;

@@ -237,3 +237,19 @@ test('generate is refused as what a model does not do, not as a path that is not
     assert.equal((await ask({ path: `/v2/models/nobody/${path}`, body: '{}' })).status, 404);
   }
 });
+
+test('the document has every route that is served, and the page runs no script but its own', async () => {
+  const document = await ask({ method: 'GET', path: '/openapi.json' });
+  const { paths } = json(document) as unknown as { paths: Record<string, object> };
+  for (const [path, item] of Object.entries(paths)) {
+    const filled = path.replace('{model}', 'echo').replace('{version}', '1');
+    for (const method of ['GET', 'POST', 'DELETE']) {
+      const said = await ask({ method, path: filled, body: method === 'GET' ? '' : '{}' });
+      assert.notEqual(said.status, 404, `${method} ${path}`);
+      assert.equal(said.status === 405, !(method.toLowerCase() in item), `${method} ${path}`);
+    }
+  }
+  const page = await ask({ method: 'GET', path: '/docs' });
+  assert.match(String(page.headers['content-security-policy']), /^default-src 'none'; script-src 'sha256-[^']+'/);
+  assert.equal(page.body.toString().match(/(src|href)="https?:/), null);
+});
