@@ -7,12 +7,13 @@ import { toPlain } from '@spillway/errors/to-plain';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Effects } from '../core/admission/types.ts';
 import type { DoorContext } from './door-context.ts';
+import { answerClientError } from './http-client-error.ts';
 import { OIP, PLAIN } from './http-dialect.ts';
 import { serveDocs } from './http-docs.ts';
 import { refuseGenerate } from './http-generate.ts';
 import { InferRoute, matchInfer, matchPredict, nameFromUrl } from './http-infer.ts';
 import { modelMetadata, repositoryIndex, serverMetadata } from './oip-metadata.ts';
-import { servedPaths } from './served-paths.ts';
+import { refusePath, servedPaths } from './served-paths.ts';
 
 export type HttpDoorOptions = {
   host: string;
@@ -51,6 +52,9 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
   const app = Fastify({
     bodyLimit: context.maxBodyBytes,
     logger: false,
+    clientErrorHandler: answerClientError,
+    // A path that cannot be decoded is none that is served.
+    frameworkErrors: (_fault, request, reply) => void refusePath(request, reply, []),
     serverFactory: (handler) => {
       server = createServer(LIMITS, (req, res) => {
         // Deep in brown-out nobody is sent to open a new connection: that costs as much as several refusals.

@@ -13,6 +13,20 @@ const patternOf = (url: string): RegExp =>
       .replace('*', '.*')}$`,
   );
 
+/** @param methods That the path is served for; none: it is not served. */
+export function refusePath(request: FastifyRequest, reply: FastifyReply, methods: readonly string[]): FastifyReply {
+  const allow = methods.join(', ');
+  const error =
+    allow === ''
+      ? new SpillwayError('NOT_FOUND', 'no such path is served here')
+      : new SpillwayError('METHOD_NOT_ALLOWED', `expected ${allow}, got ${request.method}`);
+  const { status, body, headers } = toOip(error);
+  return reply
+    .code(status)
+    .headers(allow === '' ? headers : { ...headers, allow })
+    .send(body);
+}
+
 /**
  * Says what is wrong with a request that no route takes: 405 with `allow` where its path is served for other methods, else 404. It is
  * said before the body is read. Call it before the first route.
@@ -29,16 +43,7 @@ export function servedPaths(app: FastifyInstance): void {
     const methods = new Set(
       [...served.values()].filter((one) => one.path.test(path)).flatMap((one) => [...one.methods]),
     );
-    const allow = [...methods].sort().join(', ');
-    const error =
-      allow === ''
-        ? new SpillwayError('NOT_FOUND', 'no such path is served here')
-        : new SpillwayError('METHOD_NOT_ALLOWED', `expected ${allow}, got ${request.method}`);
-    const { status, body, headers } = toOip(error);
-    return reply
-      .code(status)
-      .headers(allow === '' ? headers : { ...headers, allow })
-      .send(body);
+    return refusePath(request, reply, [...methods].sort());
   };
   app.addHook('onRequest', async (request, reply) => {
     if (request.is404) await refuse(request, reply);
