@@ -7,7 +7,7 @@ import type { ModelCatalogue } from './model-catalogue.ts';
 export const SERVER_NAME = 'spillway';
 export const SERVER_VERSION = '0.1.0';
 /** Only what is served, in Triton's names. */
-export const EXTENSIONS = ['binary_tensor_data', 'parameters', 'schedule_policy', 'model_repository'];
+export const EXTENSIONS = ['binary_tensor_data', 'classification', 'parameters', 'schedule_policy', 'model_repository'];
 
 export const serverMetadata = () => ({ name: SERVER_NAME, version: SERVER_VERSION, extensions: EXTENSIONS });
 

@@ -11,6 +11,8 @@ export type OutputSelection = {
   classes?: Map<string, number> | undefined;
   /** The first dimension of the outputs is the batch. */
   batches?: boolean | undefined;
+  /** What the classes of an output are called, by its name. */
+  labels?: Record<string, string[]> | undefined;
 };
 
 const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
@@ -24,7 +26,7 @@ export function addOutput(selection: OutputSelection, name: string): void {
   selection.names.push(name);
 }
 
-/** One output as `value:index` of its best `count` classes. @throws SpillwayError `INVALID_REQUEST` unless `count` ≥ 1. */
+/** One output as `value:index[:label]` of its best `count` classes. @throws SpillwayError `INVALID_REQUEST` unless `count` ≥ 1. */
 export function addClasses(selection: OutputSelection, name: string, count: number): void {
   if (count < 1) throw bad(`output "${name}": parameters.classification: expected an integer ≥ 1, got ${count}`);
   selection.classes ??= new Map();
@@ -42,6 +44,7 @@ const unknownOutput = (name: string, has: readonly { name: string }[]): Spillway
 export function checkSelection(selection: OutputSelection, model: ModelRecord | undefined): void {
   if (selection.names.length === 0 || model === undefined) return;
   selection.batches = model.maxBatchSize > 0;
+  selection.labels = model.labels;
   for (const name of selection.names) {
     const spec = model.outputs.find((output) => output.name === name);
     if (spec === undefined) throw unknownOutput(name, model.outputs);
@@ -53,12 +56,12 @@ export function checkSelection(selection: OutputSelection, model: ModelRecord | 
 }
 
 /** The outputs that were asked for. @throws SpillwayError `INVALID_REQUEST` for one that the model has not. */
-export function selectOutputs(answer: Answer, { names, classes, batches }: OutputSelection): TensorValue[] {
+export function selectOutputs(answer: Answer, { names, classes, batches, labels }: OutputSelection): TensorValue[] {
   if (names.length === 0) return answer.outputs;
   return names.map((name) => {
     const output = answer.outputs.find((candidate) => candidate.name === name);
     if (output === undefined) throw unknownOutput(name, answer.outputs);
     const count = classes?.get(name);
-    return count === undefined ? output : topClasses(output, count, batches === true);
+    return count === undefined ? output : topClasses(output, count, batches === true, labels?.[name]);
   });
 }

@@ -18,10 +18,15 @@ function order(scores: ArrayLike<number | bigint>): (a: number, b: number) => nu
 }
 
 /**
- * The best classes of an output of numbers, best first, as BYTES `value:index`; `[n]`, or `[batch, n]` where the first dimension is
+ * The best classes of an output of numbers, best first, as BYTES `value:index`, with `:label` where the class has one; `[n]`, or `[batch, n]` where the first dimension is
  * the batch. Fewer than `count` where a row has fewer.
  */
-export function topClasses({ name, datatype, shape, data }: TensorValue, count: number, batches: boolean): TensorValue {
+export function topClasses(
+  { name, datatype, shape, data }: TensorValue,
+  count: number,
+  batches: boolean,
+  labels: readonly string[] = [],
+): TensorValue {
   const scores = numericView(datatype as NumericType, data);
   const rows = batches ? (shape[0] ?? 1) : 1;
   const width = rows === 0 ? 0 : scores.length / rows;
@@ -32,7 +37,9 @@ export function topClasses({ name, datatype, shape, data }: TensorValue, count: 
     const own = scores.subarray(row * width, (row + 1) * width);
     const ranked = Array.from({ length: width }, (_, index) => index).sort(order(own));
     for (const index of ranked.slice(0, kept)) {
-      best.push(Buffer.from(`${show(own[index] as number | bigint, isReal)}:${index}`));
+      const label = labels[index];
+      const entry = `${show(own[index] as number | bigint, isReal)}:${index}`;
+      best.push(Buffer.from(label === undefined ? entry : `${entry}:${label}`));
     }
   }
   return { name, datatype: 'BYTES', shape: batches ? [rows, kept] : [kept], data: packBytes(best) };

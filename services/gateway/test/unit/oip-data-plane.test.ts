@@ -142,6 +142,10 @@ test('classification gives the best n as value:index, ties to the lower index', 
   assert.deepEqual(best.shape, [2, 2]);
   assert.deepEqual(texts(best), ['0.500000:1', '0.500000:2', '2.000000:2', '-1.000000:1']);
   assert.deepEqual(topClasses(scores, 9, true).shape, [2, 3]);
+  assert.deepEqual(texts(topClasses(fp32('s', [2], [1, 2]), 2, false, ['no', 'yes'])), [
+    '2.000000:1:yes',
+    '1.000000:0:no',
+  ]);
   assert.deepEqual(topClasses(scores, 1, false).shape, [1]);
   const data = new Uint8Array(BigInt64Array.of(7n, 2n ** 60n).buffer);
   assert.deepEqual(texts(topClasses({ name: 'n', datatype: 'INT64', shape: [2], data }, 1, false)), [

@@ -66,7 +66,7 @@ export const SCHEMAS: Record<string, Part> = {
         ...parameters,
         properties: {
           binary_data: { type: 'boolean', description: 'The bytes behind the JSON' },
-          classification: { type: 'integer', minimum: 1, description: 'The best n classes as value:index' },
+          classification: { type: 'integer', minimum: 1, description: 'The best n classes as value:index[:label]' },
         },
       },
     },
