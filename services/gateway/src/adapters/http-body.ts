@@ -37,15 +37,39 @@ export function readBody(request: IncomingMessage, maxBytes: number, done: Done)
   });
 }
 
+/**
+ * Bodies that are decoded at once; the others wait as they came. A few kilobytes may grow to the limit, so that many at once would be
+ * gigabytes; and the pool that decodes has four threads.
+ */
+const MAX_DECODING = 4;
+const waiting: (() => void)[] = [];
+let decoding = 0;
+
+function inTurn(start: () => void): void {
+  if (decoding < MAX_DECODING) {
+    decoding += 1;
+    start();
+  } else waiting.push(start);
+}
+
+/** The next one begins in the place of one that has ended. */
+function endTurn(): void {
+  const next = waiting.shift();
+  if (next === undefined) decoding -= 1;
+  else next();
+}
+
 /** Decoding runs beside the loop and ends as soon as more than `maxBytes` have come out. */
 function decoder(unpack: typeof gunzip, name: string): (body: Buffer, maxBytes: number, done: Done) => void {
-  return (body, maxBytes, done) => {
-    unpack(body, { maxOutputLength: maxBytes }, (fault, decoded) => {
-      if (fault === null) done(decoded);
-      else if ((fault as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') done(tooLarge(maxBytes, ' decoded'));
-      else done(new SpillwayError('INVALID_REQUEST', `body: expected ${name}, as its content-encoding says`));
-    });
-  };
+  return (body, maxBytes, done) =>
+    inTurn(() =>
+      unpack(body, { maxOutputLength: maxBytes }, (fault, decoded) => {
+        endTurn();
+        if (fault === null) done(decoded);
+        else if ((fault as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') done(tooLarge(maxBytes, ' decoded'));
+        else done(new SpillwayError('INVALID_REQUEST', `body: expected ${name}, as its content-encoding says`));
+      }),
+    );
 }
 
 const DECODERS: Record<string, ReturnType<typeof decoder> | undefined> = Object.assign(Object.create(null), {

@@ -131,6 +131,17 @@ test('a body that grows beyond the limit when decoded is refused, as is one that
   }
 });
 
+test('many compressed bodies at once are all answered, in whatever mixture', async () => {
+  const bomb = gzipSync(Buffer.alloc(200 * LIMIT));
+  const headers = { 'content-encoding': 'gzip' };
+  const bodies = Array.from({ length: 40 }, (_, n) => (n % 2 === 0 ? bomb : gzipSync(oip([n]))));
+  const said = await Promise.all(bodies.map((body) => ask({ body, headers })));
+  assert.deepEqual(
+    said.map(({ status }) => status),
+    bodies.map((body) => (body === bomb ? 413 : 200)),
+  );
+});
+
 test('another encoding is refused with what is accepted', async () => {
   for (const encoding of ['br', 'gzip, gzip', 'constructor']) {
     const said = await ask({ body: oip([1]), headers: { 'content-encoding': encoding } });
