@@ -1,4 +1,6 @@
 import { deflateSync, gzipSync } from 'node:zlib';
+import { PROTO_DIR } from '@spillway/contracts/protos';
+import { loadServices } from '@spillway/rpc/load';
 import { casesOf, oipRequest } from '../../support/cases.ts';
 import { encodeRequest, grpcRequest } from '../../support/oip-grpc.ts';
 import { oddJson, oddText } from './json.ts';
@@ -13,7 +15,7 @@ export type HttpCase = {
   headers: Record<string, string>;
   body: Buffer | string;
 };
-export type GrpcCase = { door: 'grpc'; what: string; metadata: Record<string, string>; message: Buffer };
+export type GrpcCase = { door: 'grpc'; what: string; path: string; metadata: Record<string, string>; message: Buffer };
 export type Case = HttpCase | GrpcCase;
 
 type Good = { path: string; body: object; binary?: { head: object; tail: Buffer } };
@@ -33,7 +35,19 @@ const GOOD: Good[] = [
   { path: '/v1/models/simple:predict', body: { inputs: { INPUT0: Array(16).fill(1), INPUT1: Array(16).fill(2) } } },
   { path: '/v1/models/identity:predict', body: { inputs: [{ input_fp32: [1, 2], input_bytes: 'a' }] } },
 ];
-const MESSAGES = (['mlp', 'simple'] as const).map((model) => encodeRequest(grpcRequest(model, casesOf(model)[0]!)));
+const INFER = '/inference.GRPCInferenceService/ModelInfer';
+const PREDICT = '/spillway.v1.Inference/Predict';
+const predictMethod = loadServices(['spillway/v1/inference.proto'], [PROTO_DIR])['spillway.v1.Inference']?.['Predict'];
+const encodePredict = predictMethod?.requestSerialize as (request: object) => Buffer;
+const values = mlpRow.map((numberValue) => ({ numberValue }));
+const MESSAGES = [
+  ...(['mlp', 'simple'] as const).map((model) => ({
+    path: INFER,
+    message: encodeRequest(grpcRequest(model, casesOf(model)[0]!)),
+  })),
+  { path: PREDICT, message: encodePredict({ model: 'mlp', id: 'a', inputs: { listValue: { values } } }) },
+  { path: PREDICT, message: encodePredict({ model: 'intent', version: '1', text: { stringValue: 'a card' } }) },
+];
 
 const HEADERS = [
   'inference-header-content-length',
@@ -157,13 +171,13 @@ function binaryOf({ head, tail }: NonNullable<Good['binary']>, choices: Choices)
 }
 
 function grpc(choices: Choices): GrpcCase {
-  const message = choices.of(MESSAGES);
+  const { path, message } = choices.of(MESSAGES);
   if (choices.once(4)) {
     const names = HEADERS.filter((name) => !name.startsWith('content-') && !name.startsWith('accept-'));
-    return { door: 'grpc', what: 'metadata', metadata: { [choices.of(names)]: odd(choices) }, message };
+    return { door: 'grpc', what: 'metadata', path, metadata: { [choices.of(names)]: odd(choices) }, message };
   }
   const broken = choices.once(6) ? choices.bytes(choices.below(200)) : choices.damaged(message);
-  return { door: 'grpc', what: 'message', metadata: {}, message: broken };
+  return { door: 'grpc', what: 'message', path, metadata: {}, message: broken };
 }
 
 /** The case of a number is the same whenever it is made. */

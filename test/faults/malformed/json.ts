@@ -98,7 +98,7 @@ export function oddJson(good: unknown, choices: Choices): string {
     if (places.length === 0) break;
     const { holder, key } = choices.of(places);
     const members = holder as Record<string, unknown>;
-    const kind = choices.below(8);
+    const kind = choices.below(10);
     if (kind <= 2) members[key] = structuredClone(choices.of(ODD));
     else if (kind === 3) {
       members[key] = MARK;
@@ -109,7 +109,7 @@ export function oddJson(good: unknown, choices: Choices): string {
     } else if (kind === 5) {
       if (Array.isArray(holder)) holder.push(...structuredClone(holder).slice(0, 1 + choices.below(100)));
       else members[choices.of(MEMBERS)] = structuredClone(choices.of(ODD));
-    } else if (kind === 6 && !Array.isArray(holder)) {
+    } else if (kind >= 6 && kind <= 8 && !Array.isArray(holder)) {
       members['parameters'] = { [choices.of(PARAMETERS)]: structuredClone(choices.of(ODD)) };
     } else members[key] = Array.isArray(members[key]) ? [members[key]] : [structuredClone(members[key])];
   }

@@ -66,15 +66,7 @@ export function sendGrpc(wrong: GrpcCase, client: grpc.Client): Promise<Outcome>
   return new Promise((resolve) => {
     const deadline = Date.now() + TIMEOUT_MS;
     const done = (error: grpc.ServiceError | null): void => resolve(outcomeOf(wrong, error));
-    client.makeUnaryRequest(
-      '/inference.GRPCInferenceService/ModelInfer',
-      same,
-      same,
-      wrong.message,
-      metadata,
-      { deadline },
-      done,
-    );
+    client.makeUnaryRequest(wrong.path, same, same, wrong.message, metadata, { deadline }, done);
   });
 }
 
@@ -91,7 +83,7 @@ function outcomeOf(wrong: GrpcCase, error: grpc.ServiceError | null): Outcome {
 /** For the report of a fault: what was sent, in short. */
 export function describe(wrong: Case): string {
   if (wrong.door === 'grpc')
-    return `grpc ${JSON.stringify(wrong.metadata)} ${wrong.message.toString('hex').slice(0, 400)}`;
+    return `grpc ${wrong.path} ${JSON.stringify(wrong.metadata)} ${wrong.message.toString('hex').slice(0, 400)}`;
   const { method, path, headers, body } = wrong;
   const text = typeof body === 'string' ? body : `hex ${body.toString('hex')}`;
   return `${method} ${path} ${JSON.stringify(headers)} ${text.slice(0, 400)}`;
