@@ -11,7 +11,7 @@ import { answerClientError } from './http-client-error.ts';
 import { OIP, PLAIN } from './http-dialect.ts';
 import { serveDocs } from './http-docs.ts';
 import { refuseGenerate } from './http-generate.ts';
-import { InferRoute, matchInfer, matchPredict, nameFromUrl } from './http-infer.ts';
+import { checkedName, InferRoute, matchInfer, matchPredict } from './http-infer.ts';
 import { modelMetadata, repositoryIndex, serverMetadata } from './oip-metadata.ts';
 import { refusePath, servedPaths } from './served-paths.ts';
 
@@ -150,7 +150,7 @@ function routes(app: FastifyInstance, context: DoorContext): void {
 }
 
 function namesOf(params: ModelParams): { model: string; version: string | undefined } {
-  const model = nameFromUrl(params.model, 'model');
+  const model = checkedName(params.model, 'model');
   if (params.version === undefined) return { model, version: undefined };
   if (!isName(params.version)) throw new SpillwayError('MODEL_NOT_FOUND', 'version: expected a number');
   return { model, version: params.version };

@@ -1,7 +1,7 @@
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { FastifyInstance } from 'fastify';
 import type { DoorContext } from './door-context.ts';
-import { nameFromUrl } from './http-infer.ts';
+import { checkedName } from './http-infer.ts';
 import { modelMetadata } from './oip-metadata.ts';
 
 type ModelParams = { model: string; version?: string };
@@ -12,7 +12,7 @@ export function refuseGenerate(app: FastifyInstance, { catalogue, keys }: DoorCo
     for (const method of ['generate', 'generate_stream']) {
       app.post<{ Params: ModelParams }>(`${path}/${method}`, ({ headers, params }) => {
         keys.identify(headers.authorization);
-        const { name } = modelMetadata(catalogue, nameFromUrl(params.model, 'model'), params.version);
+        const { name } = modelMetadata(catalogue, checkedName(params.model, 'model'), params.version);
         throw new SpillwayError('UNSUPPORTED', `model "${name}" does not generate text; send it an infer request`);
       });
     }

@@ -30,18 +30,22 @@ export const matchInfer = (url: string): Target | undefined => targetOf(PATH.exe
 /** The same of `/v1/models/{m}[/versions/{v}]:predict`. */
 export const matchPredict = (url: string): Target | undefined => targetOf(PLAIN_PATH.exec(url));
 
-/** Percent-decodes a name of a URL once and holds it against the allowlist. */
-export function nameFromUrl(text: string, what: string): string {
-  let decoded = text;
-  if (text.includes('%')) {
-    try {
-      decoded = decodeURIComponent(text);
-    } catch {
-      decoded = '';
-    }
-  }
+/** Holds a decoded name against the allowlist. @throws SpillwayError `MODEL_NOT_FOUND`. */
+export function checkedName(decoded: string, what: string): string {
   if (isName(decoded)) return decoded;
   throw new SpillwayError('MODEL_NOT_FOUND', `${what}: expected 1 to 64 letters, digits, "_" or "-"`);
+}
+
+/** A name as it stands in a URL, decoded once. */
+function nameFromUrl(text: string, what: string): string {
+  if (!text.includes('%')) return checkedName(text, what);
+  let decoded = '';
+  try {
+    decoded = decodeURIComponent(text);
+  } catch {
+    // no name
+  }
+  return checkedName(decoded, what);
 }
 
 type Caller = {

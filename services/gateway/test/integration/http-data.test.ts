@@ -241,6 +241,18 @@ test('a path that is not served is 404, a method that its path does not take 405
   }
 });
 
+test('a name is decoded once', async () => {
+  for (const [path, status] of [
+    ['/v2/models/%65cho', 200],
+    ['/v2/models/%2565cho', 404],
+    ['/v2/models/%2565cho/ready', 404],
+  ] as const) {
+    assert.equal((await ask({ method: 'GET', path })).status, status, path);
+  }
+  assert.equal((await ask({ path: '/v2/models/%65cho/infer', body: oip([1]) })).status, 200);
+  assert.equal((await ask({ path: '/v2/models/%2565cho/infer', body: oip([1]) })).status, 404);
+});
+
 test('generate is refused as what a model does not do, not as a path that is not there', async () => {
   for (const path of ['generate', 'generate_stream']) {
     const said = await ask({ path: `/v2/models/echo/${path}`, body: '{"text_input":"a"}' });
