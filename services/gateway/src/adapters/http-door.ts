@@ -100,7 +100,8 @@ function refuseMethod(req: IncomingMessage, res: ServerResponse, say: typeof toO
 
 type ModelParams = { model: string; version?: string };
 
-function routes(app: FastifyInstance, context: DoorContext): void {
+/** Every route but those that run a model. */
+export function routes(app: FastifyInstance, context: DoorContext): void {
   app.setErrorHandler((thrown, _request, reply) => {
     const clientError = (thrown as { statusCode?: number }).statusCode;
     const error =
