@@ -50,6 +50,9 @@ export type GrpcReply<T> = {
 const PROTOS = join(REPO, 'protos', 'inference');
 const { 'inference.GRPCInferenceService': definition } = loadServices(['grpc_service.proto'], [PROTOS]);
 
+/** A request as bytes, for tests that damage them. */
+export const encodeRequest = definition?.['ModelInfer']?.requestSerialize as (request: ModelInferRequest) => Buffer;
+
 type Callback<T> = (error: grpc.ServiceError | null, response?: T) => void;
 type Unary = (
   request: object,

@@ -124,6 +124,8 @@ export type ModelRecord = {
   limits?: { maxInFlight?: number; rate?: number };
   inputs: TensorSpec[]; // what a client sends
   outputs: TensorSpec[];
+  /** What the classes of an output are called, by the output's name, in the order of the classes. */
+  labels?: Record<string, string[]>;
   /** Joined from feature views before the model runs: entity ids come in `entity`, the rows go to the graph's own inputs. */
   features?: { entity: string; tensors: { view: string; input: string }[] };
   /** `staleMs`: how much longer an answer may be given while the mesh is overloaded. Absent: not at all. */

@@ -6,6 +6,7 @@ export const HEADERS = {
   trafficClass: 'spillway-class',
   timeoutMs: 'spillway-timeout-ms',
   accept: 'spillway-accept',
+  receipt: 'spillway-receipt',
   modelVersion: 'spillway-model-version',
   variant: 'spillway-variant',
   rung: 'spillway-rung',

@@ -4,6 +4,7 @@ import { CATALOGUE, ERROR_CODES } from '../src/catalogue.ts';
 import { SpillwayError } from '../src/spillway-error.ts';
 import { toOip } from '../src/to-oip.ts';
 import { toOpenAi } from '../src/to-openai.ts';
+import { toPlain } from '../src/to-plain.ts';
 
 test('a refusal carries code, knob and hint in headers, the text in the body', () => {
   const error = new SpillwayError('OVERLOADED', 'too much', { reason: 'predicted_wait', retryAfterMs: 1_200.4 });
@@ -75,4 +76,20 @@ test('SDKs are told not to repeat 409, 500, 502 and 504, and nothing on 429 and 
     (code) => toOpenAi(new SpillwayError(code, '')).headers['x-should-retry'] === 'false',
   );
   assert.deepEqual(told, ['CONFLICT', 'DEADLINE_EXCEEDED', 'BACKEND_FAILED', 'INTERNAL']);
+});
+
+test('the plain door says code, message and reason, all three always', () => {
+  const shed = new SpillwayError('OVERLOADED', 'too much', { reason: 'fair_rate', retryAfterMs: 120 });
+  assert.deepEqual(toPlain(shed), {
+    status: 503,
+    body: { error: { code: 'OVERLOADED', message: 'too much', reason: 'fair_rate' } },
+    headers: {
+      'spillway-error': 'OVERLOADED',
+      'spillway-reason': 'fair_rate',
+      'retry-after': '1',
+      'retry-after-ms': '120',
+    },
+  });
+  const wrong = toPlain(new SpillwayError('INVALID_REQUEST', 'inputs: expected one'));
+  assert.deepEqual(wrong.body.error, { code: 'INVALID_REQUEST', message: 'inputs: expected one', reason: null });
 });

@@ -4,13 +4,13 @@ import { HEADERS } from '@spillway/contracts/headers';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { CallFacts } from '@spillway/rpc/call-facts';
 import { readAccept } from '../core/accept.ts';
-import type { GrpcInferCall } from '../core/oip-grpc-request.ts';
 import { refusalOf } from '../core/refusal.ts';
 import type { Identity, InferRequest } from '../core/request.ts';
 import { lowerByPriority, type RequestMetadata, readMetadata, smallerBudget } from '../core/request-metadata.ts';
 import { requireScope } from '../core/scopes.ts';
 import type { Ending } from '../telemetry.ts';
 import type { DoorContext } from './door-context.ts';
+import type { GrpcCall } from './grpc-dialect.ts';
 
 export const SERVICE = 'inference.GRPCInferenceService';
 
@@ -59,7 +59,7 @@ export function beginRequest(context: DoorContext, parent: string, requestId: st
  */
 export function requestOf(
   { identity, metadata }: Caller,
-  call: GrpcInferCall,
+  call: GrpcCall,
   ending: Ending,
   leftMs: number | undefined,
 ): InferRequest {

@@ -3,8 +3,11 @@ import { serveReflection } from '@spillway/rpc/reflection';
 import { startGrpcServer } from '@spillway/rpc/server';
 import type { ServerTls } from '@spillway/rpc/server-tls';
 import type { DoorContext } from './door-context.ts';
+import { SERVICE } from './grpc-call.ts';
+import { OIP } from './grpc-dialect.ts';
 import { serveInfer } from './grpc-infer.ts';
 import { serveMetadata } from './grpc-metadata.ts';
+import { servePlain } from './grpc-plain.ts';
 import { serveStreamInfer } from './grpc-stream-infer.ts';
 
 /** Without `tls` it is plain. */
@@ -18,14 +21,20 @@ export type GrpcDoor = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
-/** The gRPC door: the Open Inference Protocol v2 with Triton's additions, and the standard health and reflection services. */
+/** The gRPC door: the Open Inference Protocol v2 with Triton's additions, the plain form, and the standard health and reflection services. */
 export async function openGrpcDoor(context: DoorContext, options: GrpcDoorOptions): Promise<GrpcDoor> {
-  const streams = serveStreamInfer(context);
-  const reflection = serveReflection(['grpc_service.proto'], [`${PROTO_DIR}/inference`]);
+  const unary = serveInfer(context, `/${SERVICE}/ModelInfer`, OIP);
+  const streams = serveStreamInfer(context, `/${SERVICE}/ModelStreamInfer`, OIP);
+  const plain = servePlain(context);
+  const reflection = serveReflection(
+    ['grpc_service.proto', 'spillway/v1/inference.proto'],
+    [`${PROTO_DIR}/inference`, PROTO_DIR],
+  );
+  const inference = [unary, streams.service, plain.unary, plain.stream.service];
   const server = await startGrpcServer({
     host: options.host,
     port: options.port,
-    services: [serveInfer(context), streams.service, ...serveMetadata(context), ...reflection.services],
+    services: [...inference, ...serveMetadata(context), ...reflection.services],
     maxReceiveBytes: context.maxBodyBytes,
     publicDoor: true,
     tls: options.tls,
@@ -35,6 +44,7 @@ export async function openGrpcDoor(context: DoorContext, options: GrpcDoorOption
     setServing: server.setServing,
     drain: (timeoutMs) => {
       streams.drain();
+      plain.stream.drain();
       reflection.close();
       return server.drain(timeoutMs);
     },

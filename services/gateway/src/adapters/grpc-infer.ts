@@ -3,38 +3,37 @@ import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { GrpcService } from '@spillway/rpc/method';
 import { serveUnary, type UnaryCall } from '@spillway/rpc/unary';
 import type { KeyQuota } from '../core/admission/key-quota.ts';
-import { writeInferAnswer } from '../core/oip-grpc-answer.ts';
-import { emptyCall, readInferMessage } from '../core/oip-grpc-request.ts';
 import { putRateLimits } from '../core/rate-limit-fields.ts';
 import { rungOf } from '../core/receipt.ts';
-import { putReceipt } from '../core/receipt-fields.ts';
+import { putReceipt, type ReceiptPlace } from '../core/receipt-fields.ts';
 import type { Answer, InferRequest } from '../core/request.ts';
 import type { DoorContext } from './door-context.ts';
-import {
-  asBuffer,
-  BYTES,
-  beginRequest,
-  callerOf,
-  parentOf,
-  passDoor,
-  requestOf,
-  SERVICE,
-  usableMs,
-} from './grpc-call.ts';
+import { asBuffer, BYTES, beginRequest, callerOf, parentOf, passDoor, requestOf, usableMs } from './grpc-call.ts';
+import type { GrpcCall, GrpcDialect } from './grpc-dialect.ts';
 
-/** `ModelInfer`: one request, one answer, the receipt in the trailers. */
-export const serveInfer = (context: DoorContext): GrpcService =>
-  serveUnary({ path: `/${SERVICE}/ModelInfer`, request: BYTES, response: BYTES }, (message, call) =>
-    infer(context, asBuffer(message), call),
+/** `ModelInfer` and its like: one request, one answer, the receipt in the trailers. */
+export const serveInfer = <C extends GrpcCall>(
+  context: DoorContext,
+  path: string,
+  dialect: GrpcDialect<C>,
+): GrpcService =>
+  serveUnary({ path, request: BYTES, response: BYTES }, (message, call) =>
+    infer(context, dialect, asBuffer(message), call),
   );
 
-function infer(context: DoorContext, message: Buffer, call: UnaryCall): Promise<Uint8Array> {
+function infer<C extends GrpcCall>(
+  context: DoorContext,
+  dialect: GrpcDialect<C>,
+  message: Buffer,
+  call: UnaryCall,
+): Promise<Uint8Array> {
   const { clock, observer, pipeline } = context;
   const ending = beginRequest(context, parentOf(call), undefined);
-  const asked = emptyCall();
+  const asked = dialect.empty();
   return new Promise((resolve, reject) => {
     let over = false;
     let quota: KeyQuota | undefined;
+    let place: ReceiptPlace = 'headers';
     const fail = (thrown: unknown) => {
       if (over) return;
       over = true;
@@ -48,10 +47,14 @@ function infer(context: DoorContext, message: Buffer, call: UnaryCall): Promise<
     };
     const answered = (request: InferRequest, answer: Answer) => {
       if (over) return;
-      const bytes = writeInferAnswer(answer, asked);
+      const { trafficClass } = request;
+      const { requestId, traceparent } = ending;
+      const of = place === 'body' ? { requestId, traceparent, trafficClass } : undefined;
+      const bytes = dialect.answer(answer, asked, of);
       over = true;
-      putReceipt(call.setTrailer, ending, request.trafficClass, answer.receipt);
       putRateLimits(call.setTrailer, quota, clock.now());
+      if (place === 'none') call.setTrailer(HEADERS.requestId, requestId);
+      else putReceipt(call.setTrailer, ending, trafficClass, answer.receipt);
       ending.receipt = answer.receipt;
       observer.end(ending);
       resolve(bytes);
@@ -61,10 +64,11 @@ function infer(context: DoorContext, message: Buffer, call: UnaryCall): Promise<
       quota = context.admission.quotaOf(caller.identity.keyId);
       ending.requestId = caller.metadata.requestId ?? ending.requestId;
       passDoor(context, caller);
-      readInferMessage(message, asked);
+      dialect.read(message, asked, (name) => pipeline.model(name));
       const leftMs = call.remainingMs === undefined ? undefined : usableMs(call.remainingMs);
       const request = requestOf(caller, asked, ending, leftMs);
       ending.request = request;
+      place = asked.receipt ?? caller.metadata.receipt;
       const giveUp = pipeline.submit(request, {
         answered: (answer) => {
           try {

@@ -1,12 +1,11 @@
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { ServedDuplex } from '@spillway/rpc/duplex';
-import { writeStreamAnswer, writeStreamFailure } from '../core/oip-grpc-answer.ts';
-import { emptyCall, readInferMessage } from '../core/oip-grpc-request.ts';
 import { OrderedAnswers } from '../core/ordered-answers.ts';
 import type { Answer, Settle } from '../core/request.ts';
 import type { Ending } from '../telemetry.ts';
 import type { DoorContext } from './door-context.ts';
 import { asBuffer, beginRequest, type Caller, callerOf, parentOf, passDoor, requestOf, usableMs } from './grpc-call.ts';
+import type { GrpcCall, GrpcDialect } from './grpc-dialect.ts';
 
 /** Read ahead of its answers on one stream; beyond either the client is not read. */
 const MAX_IN_FLIGHT = 1_024;
@@ -21,18 +20,24 @@ const NOTHING = new Uint8Array();
 const leave = (): void => undefined;
 
 /** A request whose answer has not left. */
-class InFlight implements Settle {
-  readonly #done: (entry: InFlight, outcome: Answer | SpillwayError) => void;
+class InFlight<C extends GrpcCall> implements Settle {
+  readonly #done: (entry: InFlight<C>, outcome: Answer | SpillwayError) => void;
   readonly ending: Ending;
   readonly sizeBytes: number;
-  readonly asked = emptyCall();
+  readonly asked: C;
   settled = false;
   /** Once settled: a serialized ModelStreamInferResponse. */
   answer: Uint8Array = NOTHING;
   giveUp = leave;
 
-  constructor(ending: Ending, sizeBytes: number, done: (entry: InFlight, outcome: Answer | SpillwayError) => void) {
+  constructor(
+    ending: Ending,
+    sizeBytes: number,
+    asked: C,
+    done: (entry: InFlight<C>, outcome: Answer | SpillwayError) => void,
+  ) {
     this.#done = done;
+    this.asked = asked;
     this.ending = ending;
     this.sizeBytes = sizeBytes;
   }
@@ -46,23 +51,25 @@ class InFlight implements Settle {
   }
 }
 
-/** One `ModelStreamInfer` call: many requests in flight, answered in their order. */
-export class StreamCall {
+/** One call of `ModelStreamInfer` or its like: many requests in flight, answered in their order. */
+export class StreamCall<C extends GrpcCall> {
   readonly #context: DoorContext;
+  readonly #dialect: GrpcDialect<C>;
   readonly #stream: Stream;
   #caller: Caller;
   readonly #parent: string;
   /** Triton's switch: the first failure ends the stream with its status. */
   readonly #failureEnds: boolean;
   readonly #deadlineMs: number | undefined;
-  readonly #answers = new OrderedAnswers<InFlight>();
+  readonly #answers = new OrderedAnswers<InFlight<C>>();
   #bytes = 0;
   #paused = false;
   #halfClosed = false;
   #draining = false;
 
-  constructor(context: DoorContext, stream: Stream, caller: Caller) {
+  constructor(context: DoorContext, dialect: GrpcDialect<C>, stream: Stream, caller: Caller) {
     this.#context = context;
+    this.#dialect = dialect;
     this.#stream = stream;
     this.#caller = caller;
     this.#parent = parentOf(stream.facts);
@@ -108,13 +115,13 @@ export class StreamCall {
     this.checkKey();
     if (!this.#stream.open) return;
     const ending = beginRequest(this.#context, this.#parent, undefined);
-    const entry = new InFlight(ending, message.length, this.#settle);
+    const entry = new InFlight(ending, message.length, this.#dialect.empty(), this.#settle);
     this.#answers.push(entry);
     this.#bytes += message.length;
     this.#regulate();
     try {
       passDoor(this.#context, this.#caller);
-      readInferMessage(message, entry.asked);
+      this.#dialect.read(message, entry.asked, (name) => this.#context.pipeline.model(name));
       const leftMs = this.#deadlineMs === undefined ? undefined : Math.max(0, this.#deadlineMs - ending.startMs);
       const request = requestOf(this.#caller, entry.asked, ending, leftMs);
       ending.request = request;
@@ -124,13 +131,16 @@ export class StreamCall {
     }
   }
 
-  readonly #settle = (entry: InFlight, outcome: Answer | SpillwayError): void => {
+  readonly #settle = (entry: InFlight<C>, outcome: Answer | SpillwayError): void => {
     entry.settled = true;
     if (outcome instanceof SpillwayError) this.#failed(entry, outcome);
     else {
       const { ending, asked } = entry;
       try {
-        entry.answer = writeStreamAnswer(outcome, asked, ending, ending.request?.trafficClass ?? 'standard');
+        const { requestId, traceparent, request } = ending;
+        const of = { requestId, traceparent, trafficClass: request?.trafficClass ?? 'standard' };
+        const place = asked.receipt ?? this.#caller.metadata.receipt;
+        entry.answer = this.#dialect.streamAnswer(outcome, asked, place === 'none' ? undefined : of);
         ending.receipt = outcome.receipt;
       } catch (thrown) {
         this.#failed(entry, SpillwayError.from(thrown));
@@ -139,9 +149,9 @@ export class StreamCall {
     this.#flush();
   };
 
-  #failed(entry: InFlight, error: SpillwayError): void {
+  #failed(entry: InFlight<C>, error: SpillwayError): void {
     entry.ending.error = error;
-    entry.answer = writeStreamFailure(error, entry.asked.clientId, entry.ending);
+    entry.answer = this.#dialect.streamFailure(error, entry.asked, entry.ending);
   }
 
   /** Sends what is first in order and known, as far as the client reads. */
@@ -163,7 +173,7 @@ export class StreamCall {
     else this.#regulate();
   }
 
-  #send(entry: InFlight): boolean {
+  #send(entry: InFlight<C>): boolean {
     try {
       return this.#stream.send(entry.answer);
     } catch (thrown) {

@@ -3,18 +3,23 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toOip } from '@spillway/errors/to-oip';
+import { toPlain } from '@spillway/errors/to-plain';
 import type { ServerTls } from '@spillway/rpc/server-tls';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Effects } from '../core/admission/types.ts';
 import type { DoorContext } from './door-context.ts';
+import { answerClientError } from './http-client-error.ts';
 import { controlRoutes } from './http-control.ts';
+import { OIP, PLAIN } from './http-dialect.ts';
+import { serveDocs } from './http-docs.ts';
+import { refuseGenerate } from './http-generate.ts';
 import { identifyCaller } from './http-identify.ts';
-import { InferRoute, matchInfer } from './http-infer.ts';
+import { InferRoute, matchInfer, matchPredict } from './http-infer.ts';
 import { serveJobBatches } from './http-job-batch.ts';
 import { serveJobs } from './http-jobs.ts';
-import { guardMethods } from './method-guard.ts';
 import { type ModelParams, namesOf } from './model-params.ts';
 import { modelMetadata, repositoryIndex, serverMetadata } from './oip-metadata.ts';
+import { refusePath, servedPaths } from './served-paths.ts';
 
 export type HttpDoorOptions = {
   host: string;
@@ -58,19 +63,26 @@ function listener(tls: ServerTls | undefined, onRequest: RequestListener): Serve
  */
 export async function openHttpDoor(context: DoorContext, options: HttpDoorOptions): Promise<HttpDoor> {
   const { effects, maxRequestsPerSocket } = options;
-  const infer = new InferRoute(context);
+  const infer = new InferRoute(context, OIP);
+  const predict = new InferRoute(context, PLAIN);
   let server: Server | undefined;
   const app = Fastify({
     bodyLimit: context.maxBodyBytes,
     logger: false,
+    clientErrorHandler: answerClientError,
+    // A path that cannot be decoded is none that is served.
+    frameworkErrors: (_fault, request, reply) => void refusePath(request, reply, []),
     serverFactory: (handler) => {
       server = listener(options.tls, (req, res) => {
         // Deep in brown-out nobody is sent to open a new connection: that costs as much as several refusals.
         if (server !== undefined) server.maxRequestsPerSocket = effects.connectionsLimited ? 0 : maxRequestsPerSocket;
-        const route = matchInfer(req.url ?? '');
-        if (route === undefined) handler(req, res);
-        else if (req.method === 'POST') infer.handle(req, res, route);
-        else refuseMethod(req, res);
+        const url = req.url ?? '';
+        const route = matchInfer(url);
+        const plain = route === undefined && url.startsWith('/v1/models/') ? matchPredict(url) : undefined;
+        if (route === undefined && plain === undefined) handler(req, res);
+        else if (req.method !== 'POST') refuseMethod(req, res, plain === undefined ? toOip : toPlain);
+        else if (route !== undefined) infer.handle(req, res, route);
+        else if (plain !== undefined) predict.handle(req, res, plain);
       });
       server.maxHeadersCount = MAX_HEADERS;
       server.maxRequestsPerSocket = maxRequestsPerSocket;
@@ -97,13 +109,14 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
   };
 }
 
-function refuseMethod(req: IncomingMessage, res: ServerResponse): void {
-  const { status, body, headers } = toOip(new SpillwayError('METHOD_NOT_ALLOWED', `expected POST, got ${req.method}`));
+function refuseMethod(req: IncomingMessage, res: ServerResponse, say: typeof toOip | typeof toPlain): void {
+  const { status, body, headers } = say(new SpillwayError('METHOD_NOT_ALLOWED', `expected POST, got ${req.method}`));
   res.writeHead(status, { ...headers, allow: 'POST', 'content-type': 'application/json' });
   res.end(JSON.stringify(body));
 }
 
-function routes(app: FastifyInstance, context: DoorContext): void {
+/** Every route but those that run a model. */
+export function routes(app: FastifyInstance, context: DoorContext): void {
   app.setErrorHandler((thrown, _request, reply) => {
     const clientError = (thrown as { statusCode?: number }).statusCode;
     const error =
@@ -113,10 +126,7 @@ function routes(app: FastifyInstance, context: DoorContext): void {
     const { status, body, headers } = toOip(error);
     return reply.code(status).headers(headers).send(body);
   });
-  app.setNotFoundHandler((_request, reply) => {
-    const { status, body, headers } = toOip(new SpillwayError('NOT_FOUND', 'no such path is served here'));
-    return reply.code(status).headers(headers).send(body);
-  });
+  servedPaths(app);
   // Clients send JSON under any content type, or none: what the body is, the route knows.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
@@ -126,7 +136,6 @@ function routes(app: FastifyInstance, context: DoorContext): void {
       done(new SpillwayError('INVALID_REQUEST', 'body: expected JSON', { cause }));
     }
   });
-  const guard = guardMethods(app);
   app.get('/v2', () => serverMetadata());
   app.get('/v2/', () => serverMetadata());
   app.get('/v2/health/live', () => ({ live: true }));
@@ -153,7 +162,8 @@ function routes(app: FastifyInstance, context: DoorContext): void {
     return repositoryIndex(context.catalogue, onlyReady);
   });
   controlRoutes(app, context);
+  refuseGenerate(app, context);
   serveJobs(app, context);
   serveJobBatches(app, context);
-  guard();
+  serveDocs(app);
 }

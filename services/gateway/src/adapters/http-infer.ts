@@ -3,81 +3,105 @@ import { classRank } from '@spillway/contracts/classes';
 import { HEADERS } from '@spillway/contracts/headers';
 import { isName } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
-import { toOip } from '@spillway/errors/to-oip';
+import { acceptedEncoding } from '../core/accept-encoding.ts';
 import type { KeyQuota } from '../core/admission/key-quota.ts';
-import { type AskedOutputs, type InferCall, readInferCall, writeInferAnswer } from '../core/oip-infer.ts';
 import { readPrefer } from '../core/prefer.ts';
 import { putRateLimits } from '../core/rate-limit-fields.ts';
 import { rungOf } from '../core/receipt.ts';
-import { putReceipt } from '../core/receipt-fields.ts';
+import { putReceipt, type ReceiptPlace, receiptParameters } from '../core/receipt-fields.ts';
 import { refusalOf } from '../core/refusal.ts';
 import type { Answer, InferRequest, Receipt } from '../core/request.ts';
-import { lowerByPriority, readHeaderLength, readMetadata, smallerBudget } from '../core/request-metadata.ts';
+import { lowerByPriority, readMetadata, smallerBudget } from '../core/request-metadata.ts';
 import { requireScope } from '../core/scopes.ts';
 import type { InferContext } from './door-context.ts';
-import { readBody } from './http-body.ts';
+import { ACCEPTED_ENCODINGS, ENCODING_REASON, readBody } from './http-body.ts';
+import { compress, MIN_COMPRESSED_BYTES } from './http-compress.ts';
+import type { Call, HttpDialect } from './http-dialect.ts';
 import { HttpTickets, type TicketCall } from './http-tickets.ts';
 
-/** The hot route of the HTTP door, on plain node:http: `POST /v2/models/{m}[/versions/{v}]/infer`. */
+/** The hot routes of the HTTP door, on plain node:http: those that run a model. */
 
 const PATH = /^\/v2\/models\/([^/?]+)(?:\/versions\/([^/?]+))?\/infer(?:\?|$)/;
+const PLAIN_PATH = /^\/v1\/models\/([^/?:]+)(?:\/versions\/([^/?:]+))?:predict(?:\?|$)/;
 
-/** Model and version of an infer route, as they stand in the URL; undefined: another route. */
-export function matchInfer(url: string): { model: string; version: string } | undefined {
-  const match = PATH.exec(url);
-  return match === null ? undefined : { model: match[1] as string, version: match[2] ?? '' };
-}
+export type Target = { model: string; version: string };
 
-/** Percent-decodes a name of a URL once and holds it against the allowlist. */
-export function nameFromUrl(text: string, what: string): string {
-  let decoded = text;
-  if (text.includes('%')) {
-    try {
-      decoded = decodeURIComponent(text);
-    } catch {
-      decoded = '';
-    }
-  }
+const targetOf = (match: RegExpExecArray | null): Target | undefined =>
+  match === null ? undefined : { model: match[1] as string, version: match[2] ?? '' };
+
+/** Model and version of `/v2/models/{m}[/versions/{v}]/infer`, as they stand in the URL; undefined: another route. */
+export const matchInfer = (url: string): Target | undefined => targetOf(PATH.exec(url));
+
+/** The same of `/v1/models/{m}[/versions/{v}]:predict`. */
+export const matchPredict = (url: string): Target | undefined => targetOf(PLAIN_PATH.exec(url));
+
+/** Holds a decoded name against the allowlist. @throws SpillwayError `MODEL_NOT_FOUND`. */
+export function checkedName(decoded: string, what: string): string {
   if (isName(decoded)) return decoded;
   throw new SpillwayError('MODEL_NOT_FOUND', `${what}: expected 1 to 64 letters, digits, "_" or "-"`);
 }
 
-type Call = {
+/** A name as it stands in a URL, decoded once. */
+function nameFromUrl(text: string, what: string): string {
+  if (!text.includes('%')) return checkedName(text, what);
+  let decoded = '';
+  try {
+    decoded = decodeURIComponent(text);
+  } catch {
+    // no name
+  }
+  return checkedName(decoded, what);
+}
+
+type Caller = {
   startMs: number;
   parent: string;
   traceparent: string;
   requestId: string;
+  place: ReceiptPlace;
   /** Of the caller's key. */
   quota?: KeyQuota | undefined;
   request?: InferRequest;
+  /** It has its answer, which may still be on its way. */
+  settled?: boolean;
 };
 
 /** The receipt as raw header pairs: `writeHead` takes them without building an object. */
-function receiptHeaders(call: Call, receipt: Receipt): string[] {
+function receiptHeaders(caller: Caller, receipt: Receipt): string[] {
+  if (caller.place === 'none') return [HEADERS.requestId, caller.requestId];
   const headers: string[] = [];
-  putReceipt((name, value) => headers.push(name, value), call, call.request?.trafficClass ?? '', receipt);
+  putReceipt((name, value) => headers.push(name, value), caller, caller.request?.trafficClass ?? '', receipt);
   return headers;
 }
 
-export class InferRoute {
+export class InferRoute<C extends Call> {
   readonly #context: InferContext;
+  readonly #dialect: HttpDialect<C>;
   readonly #tickets: HttpTickets;
 
-  constructor(context: InferContext) {
+  constructor(context: InferContext, dialect: HttpDialect<C>) {
     this.#context = context;
+    this.#dialect = dialect;
     this.#tickets = new HttpTickets(context);
   }
 
-  handle(req: IncomingMessage, res: ServerResponse, route: { model: string; version: string }): void {
+  handle(req: IncomingMessage, res: ServerResponse, route: Target): void {
     const { clock, ids, observer } = this.#context;
     const parent = (req.headers['traceparent'] as string | undefined) ?? '';
-    const call: Call = { startMs: clock.now(), parent, traceparent: observer.begin(parent), requestId: ids.next() };
+    const caller: Caller = {
+      startMs: clock.now(),
+      parent,
+      traceparent: observer.begin(parent),
+      requestId: ids.next(),
+      place: 'headers',
+    };
     try {
       const identity = this.#context.keys.identify(req.headers.authorization);
-      call.quota = this.#context.admission.quotaOf(identity.keyId);
+      caller.quota = this.#context.admission.quotaOf(identity.keyId);
       requireScope(identity, 'infer');
       const metadata = readMetadata((name) => req.headers[name] as string | undefined, identity.trafficClass);
-      if (metadata.requestId !== undefined) call.requestId = metadata.requestId;
+      if (metadata.requestId !== undefined) caller.requestId = metadata.requestId;
+      caller.place = metadata.receipt;
       const model = nameFromUrl(route.model, 'model');
       const version = route.version === '' ? '' : nameFromUrl(route.version, 'version');
       const { tenant, keyId } = identity;
@@ -89,128 +113,147 @@ export class InferRoute {
       const mayTicket = identity.scopes.includes('jobs');
       const acceptsTicket = mayTicket && (accept.ticket || preference.respondAsync);
       const refusal =
-        admission.atDoor(rank, keyId, call.startMs) ??
-        admission.beforeBody({ model, rank, tenant, keyId, budgetMs, noCache, acceptsTicket }, call.startMs);
+        admission.atDoor(rank, keyId, caller.startMs) ??
+        admission.beforeBody({ model, rank, tenant, keyId, budgetMs, noCache, acceptsTicket }, caller.startMs);
       if (refusal !== undefined) {
-        this.#fail(req, res, call, refusalOf(refusal)); // not thrown: under a flood that would be most of its cost
+        this.#fail(req, res, caller, refusalOf(refusal)); // not thrown: under a flood that would be most of its cost
         return;
       }
-      const headerLength = readHeaderLength(req.headers[HEADERS.inferenceHeaderLength] as string | undefined);
       readBody(req, this.#context.maxBodyBytes, (body) => {
         if (body instanceof SpillwayError) {
-          this.#fail(req, res, call, body);
+          this.#fail(req, res, caller, body);
+          return;
+        }
+        if (res.closed) {
+          this.#left(caller); // while its body was being decoded
           return;
         }
         try {
-          const infer = readInferCall(body, headerLength);
+          const call = this.#dialect.read(body, req, () => this.#context.pipeline.model(model));
+          const timeoutMs = call.timeoutUs === undefined ? undefined : call.timeoutUs / 1_000;
           const request: InferRequest = {
-            id: call.requestId,
+            id: caller.requestId,
             tenant: identity.tenant,
             keyId: identity.keyId,
-            accept: infer.accept ?? metadata.accept,
-            trafficClass: lowerByPriority(metadata.trafficClass, infer.priority),
+            accept: call.accept ?? metadata.accept,
+            trafficClass: lowerByPriority(metadata.trafficClass, call.priority ?? 0),
             model,
             version,
-            inputs: infer.inputs,
-            receivedAtMs: call.startMs,
-            budgetMs: smallerBudget(
-              metadata.budgetMs,
-              infer.timeoutUs === undefined ? undefined : infer.timeoutUs / 1_000,
-            ),
+            inputs: call.inputs,
+            receivedAtMs: caller.startMs,
+            budgetMs: smallerBudget(metadata.budgetMs, timeoutMs),
             noCache: metadata.noCache,
             noStore: metadata.noStore,
-            traceparent: call.traceparent,
+            traceparent: caller.traceparent,
           };
-          call.request = request;
+          caller.request = request;
+          caller.place = call.receipt ?? caller.place;
           if (!preference.respondAsync && !(request.accept.ticket && mayTicket)) {
-            this.#submit(req, res, call, request, infer, undefined);
+            this.#submit(req, res, caller, request, call, undefined);
             return;
           }
-          const fail = (thrown: unknown) => this.#fail(req, res, call, SpillwayError.from(thrown));
-          const outputs = infer.asked.names;
-          const ticket: TicketCall = { req, res, call, request, body, outputs, preference, fail };
+          const fail = (thrown: unknown) => this.#fail(req, res, caller, SpillwayError.from(thrown));
+          const outputs = call.asked?.names ?? [];
+          const ticket: TicketCall = { req, res, call: caller, request, body, outputs, preference, fail };
           if (preference.respondAsync) this.#tickets.order(ticket);
-          else this.#submit(req, res, call, request, infer, ticket);
+          else this.#submit(req, res, caller, request, call, ticket);
         } catch (thrown) {
-          this.#fail(req, res, call, SpillwayError.from(thrown));
+          this.#fail(req, res, caller, SpillwayError.from(thrown));
         }
       });
     } catch (thrown) {
-      this.#fail(req, res, call, SpillwayError.from(thrown));
+      this.#fail(req, res, caller, SpillwayError.from(thrown));
     }
   }
 
   #submit(
     req: IncomingMessage,
     res: ServerResponse,
-    call: Call,
+    caller: Caller,
     request: InferRequest,
-    { clientId, asked }: InferCall,
+    call: C,
     ticket: TicketCall | undefined,
   ): void {
-    let isJob = false;
     const giveUp = this.#context.pipeline.submit(request, {
-      answered: (answer) => this.#answer(req, res, call, answer, clientId, asked),
-      failed: (error) => this.#fail(req, res, call, error),
+      answered: (answer) => this.#answer(req, res, caller, answer, call),
+      failed: (error) => this.#fail(req, res, caller, error),
       ...(ticket && {
         ticket: (prepared) => {
-          isJob = true;
+          caller.settled = true;
           this.#tickets.fromLadder(ticket, prepared);
         },
       }),
     });
     res.on('close', () => {
-      if (res.writableEnded || isJob) return;
-      giveUp(); // the client has left
-      const error = new SpillwayError('CANCELLED', 'the client closed the connection');
-      this.#context.observer.end({ door: 'http', ...call, error });
+      if (res.writableEnded || caller.settled) return;
+      giveUp();
+      this.#left(caller);
     });
   }
 
-  #answer(
-    req: IncomingMessage,
-    res: ServerResponse,
-    call: Call,
-    answer: Answer,
-    clientId: string,
-    asked: AskedOutputs,
-  ): void {
+  #left(caller: Caller): void {
+    const error = new SpillwayError('CANCELLED', 'the client closed the connection');
+    this.#context.observer.end({ door: 'http', ...caller, error });
+  }
+
+  #answer(req: IncomingMessage, res: ServerResponse, caller: Caller, answer: Answer, call: C): void {
     try {
-      const { body, headerLength } = writeInferAnswer(answer, clientId, asked);
-      const headers = receiptHeaders(call, answer.receipt);
-      this.#putRateLimits(call, headers);
+      const { receipt } = answer;
+      const inBody =
+        caller.place === 'body' ? receiptParameters(caller, caller.request?.trafficClass ?? '', receipt) : undefined;
+      const { body, headerLength } = this.#dialect.write(answer, call, inBody);
+      const headers = receiptHeaders(caller, receipt);
       if (headerLength === undefined) headers.push('content-type', 'application/json');
       else
         headers.push('content-type', 'application/octet-stream', HEADERS.inferenceHeaderLength, String(headerLength));
-      const bytes = Buffer.byteLength(body);
-      headers.push('content-length', String(bytes));
-      res.writeHead(200, headers);
-      // ASCII, as almost every answer is, needs no conversion on its way to the socket.
-      if (typeof body === 'string') res.end(body, bytes === body.length ? 'latin1' : 'utf8');
-      else res.end(body);
-      this.#context.observer.end({ door: 'http', ...call, receipt: answer.receipt });
+      this.#putRateLimits(caller, headers);
+      this.#send(req, res, body, headers);
+      caller.settled = true;
+      this.#context.observer.end({ door: 'http', ...caller, receipt });
     } catch (thrown) {
-      this.#fail(req, res, call, SpillwayError.from(thrown));
+      this.#fail(req, res, caller, SpillwayError.from(thrown));
     }
   }
 
-  #putRateLimits({ quota }: Call, pairs: string[]): void {
+  #putRateLimits({ quota }: Caller, pairs: string[]): void {
     if (quota === undefined) return; // before a function is made: most keys have none
     putRateLimits((name, value) => pairs.push(name, value), quota, this.#context.clock.now());
   }
 
-  #fail(req: IncomingMessage, res: ServerResponse, call: Call, error: SpillwayError): void {
-    this.#context.observer.end({ door: 'http', ...call, error });
+  #send(req: IncomingMessage, res: ServerResponse, body: string | Buffer, headers: string[]): void {
+    const bytes = Buffer.byteLength(body);
+    const wanted = bytes < MIN_COMPRESSED_BYTES ? undefined : (req.headers['accept-encoding'] as string | undefined);
+    const encoding = wanted === undefined ? undefined : acceptedEncoding(wanted);
+    if (encoding === undefined) {
+      sendPlain(res, body, bytes, headers);
+      return;
+    }
+    compress(body, encoding, (compressed) => {
+      if (res.destroyed) return;
+      if (compressed === undefined) sendPlain(res, body, bytes, headers);
+      else {
+        headers.push('content-encoding', encoding, 'vary', 'accept-encoding');
+        sendPlain(res, compressed, compressed.length, headers);
+      }
+    });
+  }
+
+  #fail(req: IncomingMessage, res: ServerResponse, caller: Caller, error: SpillwayError): void {
+    this.#context.observer.end({ door: 'http', ...caller, error });
+    caller.settled = true;
     if (res.headersSent || res.destroyed) return;
-    const { status, body, headers } = toOip(error);
+    const { status, body, headers } = this.#dialect.refuse(error);
     const text = JSON.stringify(body);
     const bytes = Buffer.byteLength(text);
-    const pairs = [HEADERS.requestId, call.requestId, HEADERS.rung, rungOf(error)];
-    if (call.request !== undefined) pairs.push(HEADERS.trafficClass, call.request.trafficClass);
-    if (call.traceparent !== '') pairs.push(HEADERS.traceId, call.traceparent.slice(3, 35));
+    const pairs = [HEADERS.requestId, caller.requestId];
+    if (caller.place !== 'none') {
+      pairs.push(HEADERS.rung, rungOf(error));
+      if (caller.request !== undefined) pairs.push(HEADERS.trafficClass, caller.request.trafficClass);
+      if (caller.traceparent !== '') pairs.push(HEADERS.traceId, caller.traceparent.slice(3, 35));
+    }
+    this.#putRateLimits(caller, pairs);
     if (error.code === 'UNAUTHENTICATED') pairs.push('www-authenticate', 'Bearer');
-    if (error.code === 'UNSUPPORTED_MEDIA') pairs.push('accept-encoding', 'identity');
-    this.#putRateLimits(call, pairs);
+    if (error.reason === ENCODING_REASON) pairs.push('accept-encoding', ACCEPTED_ENCODINGS);
     for (const name in headers) pairs.push(name, headers[name] as string);
     pairs.push('content-type', 'application/json', 'content-length', String(bytes));
     res.writeHead(status, pairs);
@@ -218,6 +261,14 @@ export class InferRoute {
     // The rest of a short body is usually in the same packet.
     if (!req.complete) setImmediate(closeUnlessComplete, req);
   }
+}
+
+function sendPlain(res: ServerResponse, body: string | Buffer, bytes: number, headers: string[]): void {
+  headers.push('content-length', String(bytes));
+  res.writeHead(200, headers);
+  // ASCII, as almost every answer is, needs no conversion on its way to the socket.
+  if (typeof body === 'string') res.end(body, bytes === body.length ? 'latin1' : 'utf8');
+  else res.end(body);
 }
 
 /** Time for the rest of a refused body to arrive; closing at once would take the answer from a client that still sends. */

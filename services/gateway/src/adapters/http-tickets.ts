@@ -5,9 +5,11 @@ import { HEADERS } from '@spillway/contracts/headers';
 import type { Name } from '@spillway/contracts/names';
 import { isErrorCode } from '@spillway/errors/catalogue';
 import { SpillwayError } from '@spillway/errors/spillway-error';
+import type { KeyQuota } from '../core/admission/key-quota.ts';
 import { requestJobId } from '../core/job-id.ts';
 import { hrefOf, type JobView, writeJob } from '../core/job-view.ts';
 import type { Preference } from '../core/prefer.ts';
+import { putRateLimits } from '../core/rate-limit-fields.ts';
 import { ticket } from '../core/receipt.ts';
 import { putReceipt } from '../core/receipt-fields.ts';
 import type { InferRequest, Prepared } from '../core/request.ts';
@@ -22,7 +24,7 @@ const ASK_AGAIN_S = 1;
 export type TicketCall = {
   req: IncomingMessage;
   res: ServerResponse;
-  call: { startMs: number; parent: string; traceparent: string; requestId: string };
+  call: { startMs: number; parent: string; traceparent: string; requestId: string; quota?: KeyQuota | undefined };
   request: InferRequest;
   body: Uint8Array;
   /** Those that the result shall hold; empty: all. */
@@ -64,7 +66,7 @@ export class HttpTickets {
     prepared: Prepared,
     deadlineMs: number,
   ): Promise<void> {
-    const { ids, jobs, observer } = this.#context;
+    const { clock, ids, jobs, observer } = this.#context;
     if (jobs === undefined) throw new SpillwayError('UNSUPPORTED', 'prefer: respond-async is not served here');
     const key = req.headers[HEADERS.idempotencyKey] as string | undefined;
     const { tenant, model } = request;
@@ -92,6 +94,7 @@ export class HttpTickets {
     const receipt = ticket(prepared.route.version);
     const pairs: string[] = [];
     putReceipt((name, value) => pairs.push(name, value), call, request.trafficClass, receipt);
+    putRateLimits((name, value) => pairs.push(name, value), call.quota, clock.now());
     if (preference.respondAsync) pairs.push('preference-applied', 'respond-async');
     observer.end({ door: 'http', ...call, request, receipt });
     send(res, pairs, record, view);

@@ -9,6 +9,7 @@ export const SERVER_VERSION = '0.1.0';
 /** Only what is served, in Triton's names. */
 export const EXTENSIONS = [
   'binary_tensor_data',
+  'classification',
   'parameters',
   'schedule_policy',
   'statistics',

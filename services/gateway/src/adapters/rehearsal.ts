@@ -13,6 +13,7 @@ import { KeyRing } from '../core/identity.ts';
 import { ModelStatistics } from '../core/model-statistics.ts';
 import { Pipeline } from '../core/pipeline.ts';
 import { observeRequests } from '../telemetry.ts';
+import { OIP } from './http-dialect.ts';
 import { InferRoute } from './http-infer.ts';
 
 const COLUMNS = 32;
@@ -105,15 +106,18 @@ export async function rehearse(requests: number, clock: Clock): Promise<void> {
     isModel: () => true,
     effects: { traceDivisor: Number.POSITIVE_INFINITY, quietLogs: true },
   });
-  const infer = new InferRoute({
-    clock,
-    ids: new RequestIds(),
-    keys: new KeyRing([], { allowAnonymous: true, epochMs: wallClock.epochMs }),
-    pipeline: pipelineOf(clock, admission),
-    admission,
-    observer,
-    maxBodyBytes: 64 * 1024,
-  });
+  const infer = new InferRoute(
+    {
+      clock,
+      ids: new RequestIds(),
+      keys: new KeyRing([], { allowAnonymous: true, epochMs: wallClock.epochMs }),
+      pipeline: pipelineOf(clock, admission),
+      admission,
+      observer,
+      maxBodyBytes: 64 * 1024,
+    },
+    OIP,
+  );
   const server = createServer((req, res) => infer.handle(req, res, { model: MODEL.model, version: '' }));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -2,45 +2,42 @@ import type { TrafficClass } from '@spillway/contracts/classes';
 import { HEADERS } from '@spillway/contracts/headers';
 import type { SpillwayError } from '@spillway/errors/spillway-error';
 import { toGrpc } from '@spillway/errors/to-grpc';
-import { selectOutputs } from './oip-infer.ts';
+import { type OutputSelection, selectOutputs } from './asked-outputs.ts';
 import { rungOf } from './receipt.ts';
 import { putReceipt } from './receipt-fields.ts';
 import type { Answer, TensorValue } from './request.ts';
 import { WireWriter } from './wire-writer.ts';
 
-/** What of a request its answer needs; no outputs: all. */
-export type Asked = { clientId: string; outputs: string[] };
+/** What of a request its answer needs. */
+export type Asked = { clientId: string; outputs: OutputSelection };
+
+/** Whose receipt it is. */
+export type ReceiptOf = { requestId: string; traceparent: string; trafficClass: TrafficClass };
 
 /** Every message is written from its first byte to its last without a pause, so one writer serves all. */
 const writer = new WireWriter();
 
 /**
- * A serialized ModelInferResponse. Outputs are always raw: Triton's own clients read nothing else.
+ * A serialized ModelInferResponse, with the receipt in its parameters where `of` says whose it is. Outputs are always raw: Triton's own clients read nothing else.
  * @throws SpillwayError `INVALID_REQUEST` for an output that the model has not.
  */
-export function writeInferAnswer(answer: Answer, asked: Asked): Buffer {
-  const outputs = selectOutputs(answer, { names: asked.outputs });
-  const { degraded } = answer.receipt;
+export function writeInferAnswer(answer: Answer, asked: Asked, of?: ReceiptOf): Buffer {
+  const outputs = selectOutputs(answer, asked.outputs);
   writer.reset();
   writeHead(answer, asked);
-  if (degraded !== '') textParameter(DEGRADED, degraded);
+  writeReceipt(answer, of);
   writeOutputs(outputs);
   return writer.finish();
 }
 
-/** A serialized ModelStreamInferResponse, the last (and only) one of its request; the receipt is in its parameters. */
-export function writeStreamAnswer(
-  answer: Answer,
-  asked: Asked,
-  of: { requestId: string; traceparent: string },
-  trafficClass: TrafficClass,
-): Buffer {
-  const outputs = selectOutputs(answer, { names: asked.outputs });
+/** A serialized ModelStreamInferResponse, the last (and only) one of its request. @param of Undefined: no receipt. */
+export function writeStreamAnswer(answer: Answer, asked: Asked, of: ReceiptOf | undefined): Buffer {
+  const outputs = selectOutputs(answer, asked.outputs);
   writer.reset();
   const response = writer.begin(2);
   writeHead(answer, asked);
   writer.encoded(FINAL);
-  putReceipt(receiptParameter, of, trafficClass, answer.receipt);
+  writeReceipt(answer, of);
   writeOutputs(outputs);
   writer.end(response);
   return writer.finish();
@@ -64,6 +61,12 @@ export function writeStreamFailure(error: SpillwayError, clientId: string, of: {
   if (status.retryAfterMs !== undefined) receiptParameter(HEADERS.retryAfterMs, String(status.retryAfterMs));
   writer.end(response);
   return writer.finish();
+}
+
+/** That an answer is degraded it always says. */
+function writeReceipt({ receipt }: Answer, of: ReceiptOf | undefined): void {
+  if (of !== undefined) putReceipt(receiptParameter, of, of.trafficClass, receipt);
+  else if (receipt.degraded !== '') textParameter(DEGRADED, receipt.degraded);
 }
 
 function writeHead(answer: Answer, asked: Asked): void {

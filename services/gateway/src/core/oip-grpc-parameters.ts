@@ -49,6 +49,15 @@ export function wholeNumber({ key, arm, value }: Parameter): number {
   );
 }
 
+/** @throws SpillwayError `INVALID_REQUEST` unless it is true or false. */
+export function flagOf({ key, arm, value }: Parameter): boolean {
+  if (arm === BOOL && typeof value === 'boolean') return value;
+  throw new SpillwayError(
+    'INVALID_REQUEST',
+    `parameters.${key}: expected true or false in bool_param, got ${ARMS[arm] ?? 'none'}`,
+  );
+}
+
 /** @throws SpillwayError `INVALID_REQUEST` unless it is a string. */
 export function text({ key, arm, value }: Parameter): string {
   if (arm === STRING && typeof value === 'string') return value;

@@ -1,8 +1,11 @@
 import type { DataTypeName } from '@spillway/contracts/tensor';
 import { SpillwayError } from '@spillway/errors/spillway-error';
+import { addClasses, addOutput, type OutputSelection } from './asked-outputs.ts';
 import { dataFromContents } from './oip-grpc-contents.ts';
-import { readParameter, text, wholeNumber } from './oip-grpc-parameters.ts';
+import { flagOf, readParameter, text, wholeNumber } from './oip-grpc-parameters.ts';
 import { datatypeFromJson } from './oip-json.ts';
+import { refuseReserved, refuseSharedMemory } from './oip-parameters.ts';
+import { type ReceiptPlace, readReceiptPlace } from './receipt-fields.ts';
 import type { TensorValue } from './request.ts';
 import { broken, LENGTH, VARINT, WireReader } from './wire-reader.ts';
 
@@ -14,13 +17,14 @@ export type GrpcInferCall = {
   /** The client's own label, echoed. */
   clientId: string;
   inputs: TensorValue[];
-  /** Names of the outputs asked for; none: all. */
-  outputs: string[];
+  outputs: OutputSelection;
   timeoutUs: number | undefined;
   /** 0: none. */
   priority: number;
   /** List of rungs; undefined: nothing said. */
   accept: string | undefined;
+  /** Where the receipt goes; undefined: nothing said. */
+  receipt: ReceiptPlace | undefined;
 };
 
 export const emptyCall = (): GrpcInferCall => ({
@@ -28,10 +32,11 @@ export const emptyCall = (): GrpcInferCall => ({
   version: '',
   clientId: '',
   inputs: [],
-  outputs: [],
+  outputs: { names: [], classes: undefined, batches: undefined },
   timeoutUs: undefined,
   priority: 0,
   accept: undefined,
+  receipt: undefined,
 });
 
 type Input = { name: string; datatype: DataTypeName; shape: number[]; contents: Buffer | undefined };
@@ -40,7 +45,6 @@ const MAX_TENSORS = 64;
 const MAX_RANK = 32;
 
 const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
-const unsupported = (message: string): SpillwayError => new SpillwayError('UNSUPPORTED', message);
 
 /**
  * Reads a serialized ModelInferRequest. Tensors are views of `message` where they can be; their sizes are held against the
@@ -74,8 +78,7 @@ export function readInferMessage(message: Buffer, call: GrpcInferCall): void {
         inputs.push(readInput(reader.message(), inputs.length));
         break;
       case 6:
-        atMost(call.outputs.length, 'outputs');
-        call.outputs.push(readOutput(reader.message(), call.outputs.length));
+        readOutput(reader.message(), call.outputs);
         break;
       case 7:
         atMost(raw.length, 'raw_input_contents');
@@ -119,8 +122,7 @@ function readInput(reader: WireReader, index: number): Input {
     else if (field === 3 && wireType === LENGTH) readDims(reader.message(), shape, index);
     else if (field === 3 && wireType === VARINT) readDim(reader, shape, index);
     else if (field === 4 && wireType === LENGTH) {
-      const { key } = readParameter(reader.message());
-      if (key === 'shared_memory_region') throw unsupported(`inputs[${index}]: shared memory is not served`);
+      refuseSharedMemory(readParameter(reader.message()).key, `inputs[${index}]`);
     } else if (field === 5 && wireType === LENGTH) {
       if (contents !== undefined) throw bad(`inputs[${index}].contents: expected it once`);
       contents = reader.bytes();
@@ -141,18 +143,22 @@ function readDim(reader: WireReader, shape: number[], index: number): void {
   shape.push(dim);
 }
 
-function readOutput(reader: WireReader, index: number): string {
+/** The name may stand behind the parameters. */
+function readOutput(reader: WireReader, outputs: OutputSelection): void {
   let name = '';
+  let classes: number | undefined;
+  const where = `outputs[${outputs.names.length}]`;
   while (reader.next()) {
     if (reader.wireType !== LENGTH) reader.skip();
     else if (reader.field === 1) name = reader.string();
     else if (reader.field === 2) {
-      const { key } = readParameter(reader.message());
-      if (key === 'classification') throw unsupported(`outputs[${index}].parameters.classification is not served`);
-      if (key === 'shared_memory_region') throw unsupported(`outputs[${index}]: shared memory is not served`);
+      const parameter = readParameter(reader.message());
+      refuseSharedMemory(parameter.key, where);
+      if (parameter.key === 'classification') classes = wholeNumber(parameter);
     } else reader.skip();
   }
-  return name;
+  addOutput(outputs, name);
+  if (classes !== undefined) addClasses(outputs, name, classes);
 }
 
 function applyParameter(entry: WireReader, call: GrpcInferCall): void {
@@ -167,11 +173,13 @@ function applyParameter(entry: WireReader, call: GrpcInferCall): void {
     case 'spillway_accept':
       call.accept = text(parameter);
       break;
-    case 'sequence_id':
-    case 'sequence_start':
-    case 'sequence_end':
-      if (parameter.value) throw unsupported(`parameters.${parameter.key}: sequences are not served`);
+    case 'spillway_receipt':
+      call.receipt = readReceiptPlace(text(parameter), 'parameters.spillway_receipt');
       break;
-    default: // a parameter of the backend; none of ours reads one yet
+    case 'triton_enable_empty_final_response': // a model that answers once sends no further response
+      flagOf(parameter);
+      break;
+    default: // what is not reserved is the backend's; none of ours reads one yet
+      refuseReserved(parameter.key, parameter.value);
   }
 }

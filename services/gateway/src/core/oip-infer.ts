@@ -1,72 +1,37 @@
 import { DATA_TYPES, elementCount } from '@spillway/contracts/tensor';
 import { SpillwayError } from '@spillway/errors/spillway-error';
-import { type AcceptedRungs, readAccept } from './accept.ts';
+import { addClasses, addOutput, type OutputSelection, selectOutputs } from './asked-outputs.ts';
+import { parseObject, parseObjectExactly, textOf } from './json-body.ts';
 import { datatypeFromJson, shapeFromJson, tensorDataToJson, tensorFromJson } from './oip-json.ts';
+import {
+  flag,
+  isObject,
+  type Json,
+  type RequestParameters,
+  requestParameters,
+  tensorParameters,
+  wholeNumber,
+} from './oip-parameters.ts';
 import type { Answer, TensorValue } from './request.ts';
 
 /** What of an infer request concerns its door: the rest is in the internal request. */
-export type AskedOutputs = {
-  /** Empty: all. */
-  names: string[];
+export type AskedOutputs = OutputSelection & {
   binaryByDefault: boolean;
   /** Outputs with a setting of their own. */
   binary: Map<string, boolean>;
 };
 
-export type InferCall = {
+export type InferCall = Omit<RequestParameters, 'binaryByDefault'> & {
   /** The client's own label, echoed. */
   clientId: string;
   inputs: TensorValue[];
   asked: AskedOutputs;
-  timeoutUs: number | undefined;
-  priority: number;
-  /** Rungs that the caller takes; undefined: the body says nothing. */
-  accept: AcceptedRungs | undefined;
 };
 
-type Json = Record<string, unknown>;
-
 const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
-const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-const REFUSED_PARAMETERS = ['sequence_id', 'sequence_start', 'sequence_end'];
-
-function parseJson(text: string): Json {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new SpillwayError('INVALID_REQUEST', 'body: expected JSON', { cause });
-  }
-  if (isObject(value)) return value;
-  throw bad('body: expected a JSON object with "inputs"');
-}
-
-/** 64-bit integers beyond 2⁵³ as BigInt, taken from the text: `JSON.parse` alone would round them. */
-function parseJsonExactly(text: string): Json {
-  const keepExact = (_key: string, value: unknown, context?: { source?: string }): unknown => {
-    const source = context?.source;
-    const isBig =
-      typeof value === 'number' && !Number.isSafeInteger(value) && source !== undefined && /^-?\d+$/.test(source);
-    return isBig ? BigInt(source) : value;
-  };
-  return JSON.parse(text, keepExact as (key: string, value: unknown) => unknown) as Json;
-}
 
 const isOf64Bits = (input: unknown): boolean =>
   isObject(input) && (input['datatype'] === 'INT64' || input['datatype'] === 'UINT64');
-
-function parametersOf(value: unknown, at: string): Json {
-  if (value === undefined || value === null) return {};
-  if (!isObject(value)) throw bad(`${at}parameters: expected an object`);
-  return value;
-}
-
-function flag(value: unknown, at: string): boolean | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value === 'boolean') return value;
-  throw bad(`${at}: expected true or false`);
-}
 
 function askedOutputs(value: unknown, binaryByDefault: boolean): AskedOutputs {
   const asked: AskedOutputs = { names: [], binaryByDefault, binary: new Map() };
@@ -75,13 +40,13 @@ function askedOutputs(value: unknown, binaryByDefault: boolean): AskedOutputs {
   for (const [i, output] of value.entries()) {
     const name = isObject(output) ? output['name'] : undefined;
     if (typeof name !== 'string') throw bad(`outputs[${i}].name: expected a string`);
-    const parameters = parametersOf((output as Json)['parameters'], `outputs[${i}].`);
-    if (parameters['classification'] !== undefined) {
-      throw new SpillwayError('UNSUPPORTED', `outputs[${i}].parameters.classification is not served`);
-    }
-    const binary = flag(parameters['binary_data'], `outputs[${i}].parameters.binary_data`);
+    addOutput(asked, name);
+    const where = `output "${name}"`;
+    const parameters = tensorParameters((output as Json)['parameters'], where);
+    const classes = wholeNumber(parameters['classification'], `${where}: parameters.classification`);
+    if (classes !== undefined) addClasses(asked, name, classes);
+    const binary = flag(parameters['binary_data'], `${where}: parameters.binary_data`);
     if (binary !== undefined) asked.binary.set(name, binary);
-    asked.names.push(name);
   }
   return asked;
 }
@@ -99,12 +64,11 @@ function readInputs(value: unknown, binary: Uint8Array): TensorValue[] {
     const where = `input "${name}"`;
     const datatype = datatypeFromJson(input['datatype'], where);
     const shape = shapeFromJson(input['shape'], where);
-    const parameters = parametersOf(input['parameters'], `${where}: `);
-    if (parameters['shared_memory_region'] !== undefined) {
-      throw new SpillwayError('UNSUPPORTED', `${where}: shared memory is not served`);
-    }
-    const size = parameters['binary_data_size'];
+    const size = tensorParameters(input['parameters'], where)['binary_data_size'];
     if (size === undefined || size === null) return tensorFromJson(name, datatype, shape, input['data']);
+    if (input['data'] !== undefined && input['data'] !== null) {
+      throw bad(`${where}: expected either data or binary_data_size, got both`);
+    }
     if (!Number.isSafeInteger(size) || (size as number) < 0)
       throw bad(`${where}: binary_data_size: expected an integer ≥ 0`);
     const fixed = DATA_TYPES[datatype].bytes;
@@ -123,12 +87,6 @@ function readInputs(value: unknown, binary: Uint8Array): TensorValue[] {
   return inputs;
 }
 
-function integer(value: unknown, at: string): number {
-  const number = typeof value === 'string' ? Number(value) : value;
-  if (Number.isSafeInteger(number) && (number as number) >= 0) return number as number;
-  throw bad(`${at}: expected an integer ≥ 0`);
-}
-
 /**
  * Body of `POST /v2/models/{m}/infer`.
  * @param headerLength Bytes of the JSON part, from `Inference-Header-Content-Length`; undefined: the whole body is JSON.
@@ -137,59 +95,34 @@ export function readInferCall(body: Buffer, headerLength: number | undefined): I
   if (headerLength !== undefined && headerLength > body.byteLength) {
     throw bad(`inference-header-content-length: expected at most ${body.byteLength} (the body), got ${headerLength}`);
   }
-  const text = headerLength === undefined ? body.toString('utf8') : body.toString('utf8', 0, headerLength);
-  let json = parseJson(text);
+  const end = headerLength ?? body.byteLength;
+  const text = textOf(body, end);
+  let json = parseObject(text);
   const given = json['inputs'];
-  if (Array.isArray(given) && given.some(isOf64Bits)) json = parseJsonExactly(text);
-  const parameters = parametersOf(json['parameters'], '');
-  for (const name of REFUSED_PARAMETERS) {
-    if (parameters[name]) throw new SpillwayError('UNSUPPORTED', `parameters.${name}: sequences are not served`);
-  }
+  if (Array.isArray(given) && given.some(isOf64Bits)) json = parseObjectExactly(text);
+  const { binaryByDefault, timeoutUs, priority, accept, receipt } = requestParameters(json['parameters']);
   const clientId = json['id'] ?? '';
   if (typeof clientId !== 'string') throw bad('id: expected a string');
-  const inputs = readInputs(
-    json['inputs'],
-    headerLength === undefined ? body.subarray(body.length) : body.subarray(headerLength),
-  );
-  const asked = askedOutputs(
-    json['outputs'],
-    flag(parameters['binary_data_output'], 'parameters.binary_data_output') ?? false,
-  );
-  const timeout = parameters['timeout'];
-  const priority = parameters['priority'];
-  const accept = parameters['spillway_accept'];
-  if (accept !== undefined && accept !== null && typeof accept !== 'string') {
-    throw bad('parameters.spillway_accept: expected a text such as "wait,degraded"');
-  }
-  return {
-    clientId,
-    inputs,
-    asked,
-    timeoutUs:
-      timeout === undefined || timeout === null ? undefined : integer(timeout, 'parameters.timeout') || undefined, // 0: none
-    priority: priority === undefined || priority === null ? 0 : integer(priority, 'parameters.priority'),
-    accept: typeof accept === 'string' ? readAccept(accept, 'parameters.spillway_accept') : undefined,
-  };
-}
-
-/** The outputs that were asked for. @throws SpillwayError `INVALID_REQUEST` for one that the model has not. */
-export function selectOutputs(answer: Answer, asked: Pick<AskedOutputs, 'names'>): TensorValue[] {
-  if (asked.names.length === 0) return answer.outputs;
-  return asked.names.map((name) => {
-    const output = answer.outputs.find((candidate) => candidate.name === name);
-    if (output !== undefined) return output;
-    throw bad(`outputs: the model has no output "${name}"; it has ${answer.outputs.map((o) => o.name).join(', ')}`);
-  });
+  const inputs = readInputs(json['inputs'], body.subarray(end));
+  const asked = askedOutputs(json['outputs'], binaryByDefault);
+  return { clientId, inputs, asked, timeoutUs, priority, accept, receipt };
 }
 
 /** `headerLength` is set when binary tensors follow the JSON. */
 export type InferBody = { body: string | Buffer; headerLength: number | undefined };
 
-export function writeInferAnswer(answer: Answer, clientId: string, asked: AskedOutputs): InferBody {
+/** @param receipt What goes into the answer's parameters; undefined: only that it is degraded, if it is. */
+export function writeInferAnswer(
+  answer: Answer,
+  clientId: string,
+  asked: AskedOutputs,
+  receipt?: Record<string, string>,
+): InferBody {
   const { version, degraded } = answer.receipt;
   let json = `{"model_name":"${answer.model}","model_version":"${version}"`;
   if (clientId !== '') json += `,"id":${JSON.stringify(clientId)}`;
-  if (degraded !== '') json += `,"parameters":{"spillway_degraded":"${degraded}"}`;
+  if (receipt !== undefined) json += `,"parameters":${JSON.stringify(receipt)}`;
+  else if (degraded !== '') json += `,"parameters":{"spillway_degraded":"${degraded}"}`;
   json += ',"outputs":[';
   const binary: Uint8Array[] = [];
   selectOutputs(answer, asked).forEach((output, i) => {

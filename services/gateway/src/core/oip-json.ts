@@ -30,15 +30,25 @@ const RANGES_64: Partial<Record<DataTypeName, [bigint, bigint]>> = {
 
 const MAX_RANK = 32;
 
-/** Flattens data nested like its shape, row-major. Data that is flat already is returned as it is. */
-function flatten(data: unknown[], at: string): unknown[] {
+/** Flattens data nested like its shape, row-major; the innermost arrays may be flat already. Flat data is returned as it is. */
+function flatten(data: unknown[], shape: readonly number[], at: string): unknown[] {
   if (!Array.isArray(data[0])) return data;
+  const expectLength = (length: number, dims: readonly number[]): void => {
+    const wanted = elementCount(dims);
+    if (length === wanted) return;
+    throw bad(
+      `${at}: data: expected it flat or nested like its shape [${shape.join(',')}], got ${length} for ${wanted}`,
+    );
+  };
+  expectLength(data.length, shape.slice(0, 1));
   let level: unknown[] = data;
-  for (let depth = 0; Array.isArray(level[0]); depth += 1) {
-    if (depth > MAX_RANK) throw bad(`${at}: data: expected at most ${MAX_RANK} levels of nesting`);
+  for (let depth = 1; Array.isArray(level[0]); depth += 1) {
+    if (depth >= shape.length)
+      throw bad(`${at}: data: expected at most ${shape.length} levels of nesting, as its shape has`);
     const next: unknown[] = [];
     for (const part of level) {
       if (!Array.isArray(part)) throw bad(`${at}: data: expected the same nesting everywhere`);
+      expectLength(part.length, Array.isArray(part[0]) ? shape.slice(depth, depth + 1) : shape.slice(depth));
       for (const element of part) next.push(element);
     }
     level = next;
@@ -108,6 +118,9 @@ function elements(values: unknown[], datatype: DataTypeName, at: string): Uint8A
     case 'BYTES': {
       const wrong = values.findIndex((value) => typeof value !== 'string');
       if (wrong !== -1) throw bad(`${at}: data[${wrong}]: expected a string, got ${show(values[wrong])}`);
+      const broken = (values as string[]).findIndex((value) => !value.isWellFormed());
+      if (broken !== -1)
+        throw bad(`${at}: data[${broken}]: expected text that UTF-8 can hold, got half a surrogate pair`);
       return packBytes((values as string[]).map((value) => Buffer.from(value, 'utf8')));
     }
     case 'INT64':
@@ -125,7 +138,7 @@ function elements(values: unknown[], datatype: DataTypeName, at: string): Uint8A
 export function tensorFromJson(name: string, datatype: DataTypeName, shape: number[], data: unknown): TensorValue {
   const at = `input "${name}"`;
   if (!Array.isArray(data)) throw bad(`${at}: data: expected an array, got ${show(data)}`);
-  const flat = flatten(data, at);
+  const flat = flatten(data, shape, at);
   const count = elementCount(shape);
   if (flat.length !== count) {
     throw bad(`${at}: data: expected ${count} elements for shape [${shape.join(',')}], got ${flat.length}`);

@@ -1,3 +1,4 @@
+import type { ModelRecord } from '@spillway/contracts/buckets';
 import { CLASSES, classRank } from '@spillway/contracts/classes';
 import type { ReplyFrame, Route, WorkItem } from '@spillway/contracts/messages';
 import { SpillwayError } from '@spillway/errors/spillway-error';
@@ -6,11 +7,10 @@ import { type Entry, expired, type Handover, itemOf, markDegraded, newEntry } fr
 import { type FeatureSpec, featureWant, HURRIED_FEATURES_MS, joinFeatures, keyOf } from './look-ups.ts';
 import { Pending } from './pending.ts';
 import type { PipelineLimits, PipelinePorts } from './pipeline-ports.ts';
-import { answerOf, emptyReceipt } from './receipt.ts';
+import { answerFound, answerOf } from './receipt.ts';
 import { failureOf, refusalOf, tooManyInFlight } from './refusal.ts';
 import type { InferRequest, Settle } from './request.ts';
 import { Resubmissions } from './resubmissions.ts';
-import { decodeTensors } from './tensor-codec.ts';
 import { type Outgoing, TurnBuffer } from './turn-buffer.ts';
 import { shapesKey } from './validate.ts';
 
@@ -37,6 +37,11 @@ export class Pipeline {
 
   get inFlight(): number {
     return this.#pending.size;
+  }
+
+  /** A model as the catalogue knows it, for doors whose bodies need its declaration. */
+  model(name: string): ModelRecord | undefined {
+    return this.#ports.model(name);
   }
 
   /** While set, new requests are refused with this error (the bus is away, the service drains). */
@@ -100,12 +105,8 @@ export class Pipeline {
   #prepare(entry: Entry): void {
     const { request, model } = entry;
     const useCache = model.responseCache !== undefined && !(request.noCache && request.noStore);
-    if (!useCache) {
-      this.#decide(entry);
-      return;
-    }
-    entry.cacheKey = keyOf(entry);
-    if (request.noCache) {
+    if (useCache) entry.cacheKey = keyOf(entry);
+    if (entry.cacheKey === undefined || request.noCache) {
       this.#decide(entry);
       return;
     }
@@ -125,11 +126,8 @@ export class Pipeline {
         return;
       }
       this.#pending.take(entry.seq);
-      entry.cache = found.stale ? 'stale' : 'hit';
-      if (found.stale) markDegraded(entry, 'stale');
       statistics.hit(entry, clock.now());
-      const outputs = decodeTensors(found.value);
-      entry.settle.answered({ model: model.model, outputs, receipt: emptyReceipt(entry) });
+      entry.settle.answered(answerFound(entry, found));
     });
     if (atOnce) this.#fetch(entry, model.features as FeatureSpec);
   }

@@ -1,6 +1,16 @@
 import type { TrafficClass } from '@spillway/contracts/classes';
 import { HEADERS } from '@spillway/contracts/headers';
+import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Receipt } from './request.ts';
+
+/** Where the receipt of an answer goes: nowhere, into headers or trailers, or there and into the answer itself. */
+export type ReceiptPlace = 'none' | 'headers' | 'body';
+
+/** @throws SpillwayError `INVALID_REQUEST` naming `at`. */
+export function readReceiptPlace(text: string, at: string): ReceiptPlace {
+  if (text === 'none' || text === 'headers' || text === 'body') return text;
+  throw new SpillwayError('INVALID_REQUEST', `${at}: expected none, headers or body`);
+}
 
 /** Hands over the receipt of an answer, name by name: for headers, trailers and parameters. */
 export function putReceipt(
@@ -26,4 +36,15 @@ export function putReceipt(
   if (receipt.attempts > 1) put(HEADERS.attempts, String(receipt.attempts));
   if (receipt.degraded !== '') put(HEADERS.degraded, receipt.degraded);
   if (of.traceparent !== '') put(HEADERS.traceId, of.traceparent.slice(3, 35));
+}
+
+/** The receipt as parameters of an answer: names have "_" for "-". */
+export function receiptParameters(
+  of: { requestId: string; traceparent: string },
+  trafficClass: TrafficClass | '',
+  receipt: Receipt,
+): Record<string, string> {
+  const parameters: Record<string, string> = {};
+  putReceipt((name, value) => (parameters[name.replaceAll('-', '_')] = value), of, trafficClass, receipt);
+  return parameters;
 }

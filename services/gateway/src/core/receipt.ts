@@ -1,5 +1,6 @@
 import type { ReplyFrame } from '@spillway/contracts/messages';
 import type { SpillwayError } from '@spillway/errors/spillway-error';
+import { type Entry, markDegraded } from './entry.ts';
 import type { Answer, CacheOutcome, Receipt } from './request.ts';
 import { decodeTensors } from './tensor-codec.ts';
 
@@ -60,3 +61,10 @@ export const answerOf = (known: Known, frame: ReplyFrame, tensors: Uint8Array, q
     degraded: known.degraded,
   },
 });
+
+/** An answer that the cache had. `stale`: it is older than the model's owner wants it to be. */
+export function answerFound(entry: Entry, { value, stale }: { value: Uint8Array; stale: boolean }): Answer {
+  entry.cache = stale ? 'stale' : 'hit';
+  if (stale) markDegraded(entry, 'stale');
+  return { model: entry.model.model, outputs: decodeTensors(value), receipt: emptyReceipt(entry) };
+}

@@ -3,12 +3,14 @@ import { HEADERS } from '@spillway/contracts/headers';
 import { isName } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { type AcceptedRungs, readAccept } from './accept.ts';
+import { type ReceiptPlace, readReceiptPlace } from './receipt-fields.ts';
 
 /** What any door says about a request beside its inputs: the same lower-case names in HTTP, gRPC metadata and NATS headers. */
 export type RequestMetadata = {
   requestId: string | undefined;
   trafficClass: TrafficClass;
   accept: AcceptedRungs;
+  receipt: ReceiptPlace;
   budgetMs: number | undefined;
   noCache: boolean;
   noStore: boolean;
@@ -23,10 +25,12 @@ const MAX_BUDGET_MS = 24 * 60 * 60 * 1000;
 export function readMetadata(header: (name: string) => string | undefined, keyClass: TrafficClass): RequestMetadata {
   const id = header(HEADERS.requestId);
   const cacheControl = header('cache-control');
+  const receipt = header(HEADERS.receipt);
   return {
     requestId: id !== undefined && isName(id) ? id : undefined,
     trafficClass: classOf(header(HEADERS.trafficClass), keyClass),
     accept: readAccept(header(HEADERS.accept), HEADERS.accept),
+    receipt: receipt === undefined ? 'headers' : readReceiptPlace(receipt, HEADERS.receipt),
     budgetMs: budgetOf(header(HEADERS.timeoutMs)),
     noCache: cacheControl !== undefined && /\bno-cache\b/i.test(cacheControl),
     noStore: cacheControl !== undefined && /\bno-store\b/i.test(cacheControl),

@@ -7,6 +7,9 @@ const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUE
 const text = (shape: readonly number[]): string => `[${shape.join(',')}]`;
 const expectedShape = (spec: TensorSpec, batches: boolean): string => text(batches ? [-1, ...spec.dims] : spec.dims);
 
+/** Dimensions cross the mesh as 32 bits. */
+const MAX_DIM = 2 ** 32 - 1;
+
 function fits(shape: readonly number[], spec: TensorSpec, batches: boolean): boolean {
   const first = batches ? 1 : 0;
   if (shape.length !== spec.dims.length + first) return false;
@@ -23,8 +26,8 @@ function checkTensor(tensor: TensorValue, spec: TensorSpec, batches: boolean): v
     throw bad(`${at}: expected datatype ${spec.datatype}, got ${tensor.datatype}`);
   }
   for (const dim of tensor.shape) {
-    if (!Number.isSafeInteger(dim) || dim < 0)
-      throw bad(`${at}: shape: expected integers ≥ 0, got ${text(tensor.shape)}`);
+    if (!Number.isInteger(dim) || dim < 0 || dim > MAX_DIM)
+      throw bad(`${at}: shape: expected integers ≥ 0 of at most 32 bits, got ${text(tensor.shape)}`);
   }
   if (!fits(tensor.shape, spec, batches)) {
     throw bad(`${at}: expected shape ${expectedShape(spec, batches)}, got ${text(tensor.shape)}`);

@@ -36,10 +36,11 @@ test('a request of raw tensors is read as its client meant it', () => {
     model: 'simple',
     version: '1',
     clientId: '7',
-    outputs: ['OUTPUT0'],
+    outputs: { names: ['OUTPUT0'], classes: undefined, batches: undefined },
     timeoutUs: 1_500,
     priority: 2,
     accept: undefined,
+    receipt: undefined,
   });
   assert.deepEqual(
     inputs.map(({ name, datatype, shape, data }) => [name, datatype, shape, Buffer.from(data).toString('hex')]),
@@ -58,7 +59,7 @@ test('a request of typed elements is read as its client meant it', () => {
 test('an answer is written as its client reads it', () => {
   const receipt = emptyReceipt({ version: '2', cache: 'bypass', degraded: 'features' });
   const answer = { model: 'mlp', outputs: [fp32('y', [1, 1], [0.5])], receipt };
-  assert.equal(writeInferAnswer(answer, { clientId: '7', outputs: [] }).toString('hex'), ANSWER);
+  assert.equal(writeInferAnswer(answer, { clientId: '7', outputs: { names: [] } }).toString('hex'), ANSWER);
   assert.equal(decodeAnswer(Buffer.from(ANSWER, 'hex')).raw_output_contents[0]?.readFloatLE(), 0.5);
 });
 

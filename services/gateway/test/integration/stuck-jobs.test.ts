@@ -106,7 +106,7 @@ test('what died while no gateway ran is found when one starts', async () => {
   await assertBuried(mesh);
 });
 
-test('what waits, runs or was handed back with a delay is left alone by a sweep, whatever else is stuck', async () => {
+test('what waits, runs or was handed back with a delay is left alone by a sweep, whatever else is stuck', async (t) => {
   await using mesh = await startGatewayUnderTest({ models: [mlp] });
   await mesh.gateway[Symbol.asyncDispose]();
   const faults: unknown[] = [];
@@ -119,6 +119,7 @@ test('what waits, runs or was handed back with a delay is left alone by a sweep,
     (message) => held.push(message),
     () => source.request(1),
   );
+  t.after(() => source.stop()); // else a failure would keep the process alive
   source.start();
   const swept = async () => {
     await stuck.sweep();
@@ -136,6 +137,5 @@ test('what waits, runs or was handed back with a delay is left alone by a sweep,
   assert.equal(await swept(), 2, 'one is delayed, one runs');
   await publish(mesh.bus);
   assert.equal(await swept(), 3, 'one waits');
-  await source.stop();
   assert.deepEqual(faults, []);
 });

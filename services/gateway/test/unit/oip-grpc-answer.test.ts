@@ -26,8 +26,8 @@ const answer = (outputs: TensorValue[], over: Partial<Receipt> = {}): Answer => 
   outputs,
   receipt: { ...receipt, ...over },
 });
-const all = { clientId: '', outputs: [] };
-const of = { requestId: 'r-7', traceparent: '' };
+const all = { clientId: '', outputs: { names: [] } };
+const of = { requestId: 'r-7', traceparent: '', trafficClass: 'bulk' as const };
 
 test('an answer is raw, whatever its datatype', () => {
   for (const datatype of Object.keys(DATA_TYPES) as DataTypeName[]) {
@@ -47,7 +47,7 @@ test('an answer is raw, whatever its datatype', () => {
 
 test('the id is echoed, and only the outputs asked for are sent, in their order', () => {
   const three = answer([fp32('a', [1], [1]), fp32('b', [1], [2]), fp32('c', [0], [])]);
-  const read = decodeAnswer(writeInferAnswer(three, { clientId: 'größe', outputs: ['c', 'a'] }));
+  const read = decodeAnswer(writeInferAnswer(three, { clientId: 'größe', outputs: { names: ['c', 'a'] } }));
   assert.equal(read.id, 'größe');
   assert.deepEqual(
     read.outputs.map(({ name }, i) => [name, read.raw_output_contents[i]?.length]),
@@ -56,7 +56,10 @@ test('the id is echoed, and only the outputs asked for are sent, in their order'
       ['a', 4],
     ],
   );
-  assert.throws(() => writeInferAnswer(three, { clientId: '', outputs: ['q'] }), /no output "q"; it has a, b, c/);
+  assert.throws(
+    () => writeInferAnswer(three, { clientId: '', outputs: { names: ['q'] } }),
+    /no output "q"; it has a, b, c/,
+  );
 });
 
 test('a degraded answer says so in its parameters, an idle one has none', () => {
@@ -69,7 +72,7 @@ test('a degraded answer says so in its parameters, an idle one has none', () => 
 test('on a stream the receipt is in the parameters, and each answer is the last of its request', () => {
   const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
   const degraded = answer([fp32('y', [1], [1])], { degraded: 'features', variant: 'int8' });
-  const bytes = writeStreamAnswer(degraded, { clientId: 'mine', outputs: [] }, { ...of, traceparent }, 'bulk');
+  const bytes = writeStreamAnswer(degraded, { clientId: 'mine', outputs: { names: [] } }, { ...of, traceparent });
   const { error_message, infer_response } = decodeStreamAnswer(bytes);
   assert.equal(error_message, undefined);
   assert.equal(infer_response?.id, 'mine');
@@ -94,7 +97,7 @@ test('on a stream the receipt is in the parameters, and each answer is the last 
 });
 
 test('an answer from the cache has no batch in its receipt', () => {
-  const bytes = writeStreamAnswer(answer([], { batchId: '', cache: 'hit' }), all, of, 'standard');
+  const bytes = writeStreamAnswer(answer([], { batchId: '', cache: 'hit' }), all, of);
   const names = Object.keys(decodeStreamAnswer(bytes).infer_response?.parameters ?? {});
   assert.ok(names.includes('spillway_cache') && !names.includes('spillway_batch_size'), `${names}`);
 });
@@ -125,8 +128,17 @@ test('a failed request on a stream has its text, its id, and what a status of it
 
 test('large and small messages do not disturb each other', () => {
   const big = { name: 'y', datatype: 'UINT8' as const, shape: [1, 300_000], data: new Uint8Array(300_000).fill(9) };
-  const first = writeInferAnswer(answer([big]), { clientId: 'x'.repeat(500), outputs: [] });
+  const first = writeInferAnswer(answer([big]), { clientId: 'x'.repeat(500), outputs: { names: [] } });
   const second = writeInferAnswer(answer([fp32('y', [1], [0.5])]), all);
   assert.deepEqual(decodeAnswer(first).raw_output_contents[0], Buffer.from(big.data));
   assert.equal(decodeAnswer(second).raw_output_contents[0]?.readFloatLE(), 0.5);
+});
+
+test('a receipt goes into a unary answer only where it was asked for, and out of a stream where it was not wanted', () => {
+  const y = [fp32('y', [1], [1])];
+  const asked = decodeAnswer(writeInferAnswer(answer(y), all, of)).parameters ?? {};
+  assert.equal(asked['spillway_rung']?.['string_param'], 'wait');
+  assert.equal(asked['x_request_id']?.['string_param'], 'r-7');
+  const silent = decodeStreamAnswer(writeStreamAnswer(answer(y), all, undefined)).infer_response?.parameters ?? {};
+  assert.deepEqual(Object.keys(silent), ['triton_final_response']);
 });

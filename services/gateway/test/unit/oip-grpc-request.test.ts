@@ -28,7 +28,7 @@ test('a request is read field by field', () => {
     raw_input_contents: [Buffer.from('12345678'), Buffer.from('\x01\0\0\0a')],
   });
   assert.deepEqual([call.model, call.version, call.clientId], ['mlp', '3', 'größe-1']);
-  assert.deepEqual(call.outputs, ['y', 'z']);
+  assert.deepEqual(call.outputs.names, ['y', 'z']);
   assert.deepEqual(
     call.inputs.map(({ name, datatype, shape, data }) => [name, datatype, shape, Buffer.from(data).toString()]),
     [
@@ -102,14 +102,19 @@ test('what is not served is refused with its name, and other parameters are let 
   refused({ parameters: { sequence_start: { bool_param: true } } }, /sequence_start/, 'UNSUPPORTED');
   refused(
     { inputs: [{ ...x, parameters: { shared_memory_region: { string_param: 'r' } } }] },
-    /inputs\[0\]: shared memory/,
+    /inputs\[0\]: shared_memory_region: shared memory/,
     'UNSUPPORTED',
   );
   refused(
-    { outputs: [{ name: 'y', parameters: { classification: { int64_param: '3' } } }] },
-    /outputs\[0\].parameters.classification/,
+    { outputs: [{ name: 'y', parameters: { shared_memory_byte_size: { int64_param: '3' } } }] },
+    /outputs\[0\]: shared_memory_byte_size/,
     'UNSUPPORTED',
   );
+  refused({ parameters: { triton_own: { bool_param: true } } }, /parameters.triton_own.*reserved/);
+  refused({ parameters: { triton_enable_empty_final_response: { int64_param: '1' } } }, /expected true or false/);
+  refused({ parameters: { spillway_receipt: { string_param: 'all' } } }, /parameters.spillway_receipt/);
+  refused({ outputs: [{ name: 'y', parameters: { classification: { string_param: '3' } } }] }, /classification/);
+  refused({ outputs: [{ name: 'y' }, { name: 'y' }] }, /outputs: expected "y" once/);
   const passed = {
     sequence_id: { int64_param: '0' },
     sequence_end: { bool_param: false },
@@ -121,7 +126,8 @@ test('what is not served is refused with its name, and other parameters are let 
 test('tensors are bounded before they are built', () => {
   const many = (count: number) => new Array(count).fill(x);
   refused({ inputs: many(65) }, /inputs: expected at most 64/);
-  refused({ outputs: many(65) }, /outputs: expected at most 64/);
+  const outputs = Array.from({ length: 65 }, (_, n) => ({ name: `y${n}` }));
+  refused({ outputs }, /outputs: expected at most 64/);
   refused({ raw_input_contents: new Array(65).fill(Buffer.alloc(0)) }, /raw_input_contents: expected at most 64/);
 });
 
@@ -196,4 +202,16 @@ test('damaged bytes end in a typed refusal or in tensors of their own size, neve
     for (const { shape, data } of call.inputs) assert.ok(shape.length <= 32 && data.byteLength <= 2 * good.length);
   }
   assert.ok(accepted > 1_000, `${accepted}`);
+});
+
+test('classification and the place of the receipt are read, whatever the order of the fields', () => {
+  const call = read({
+    outputs: [{ name: 'y', parameters: { classification: { uint64_param: '3' } } }, { name: 'z' }],
+    parameters: {
+      spillway_receipt: { string_param: 'body' },
+      triton_enable_empty_final_response: { bool_param: true },
+    },
+  });
+  assert.deepEqual([...(call.outputs.classes ?? [])], [['y', 3]]);
+  assert.equal(call.receipt, 'body');
 });

@@ -42,6 +42,7 @@ export function toModelRecord(entry: ServedEntry): ModelRecord {
     ...variantRules(entry),
     inputs: graph.inputs,
     outputs: graph.outputs,
+    ...labelsOf(declaration),
     ...(declaration.features && { features: declaration.features }),
     ...(declaration.responseCache && { responseCache: declaration.responseCache }),
     defaultDeadlineMs: declaration.defaultDeadlineMs,
@@ -50,6 +51,15 @@ export function toModelRecord(entry: ServedEntry): ModelRecord {
     costRule: costRuleOf(declaration, graph.inputs),
     provider,
   };
+}
+
+/** More of them would make the catalogue's entry large. */
+const MAX_LABELS = 1_000;
+
+/** What the classes are called that a postprocess puts labels on. */
+function labelsOf({ postprocess }: ModelDeclaration): Pick<ModelRecord, 'labels'> {
+  if (postprocess === undefined || postprocess.labels.length > MAX_LABELS) return {};
+  return { labels: { [postprocess.scores]: postprocess.labels } };
 }
 
 /** What the catalogue says of variants: only those that an instance really has. */

@@ -64,3 +64,10 @@ test('a batcher hears what each variant costs beside the full model', () => {
   assert.deepEqual([runMsOne, runMsFull], [4, 16]);
   assert.deepEqual(variants, [{ variant: 'lite', runMsOne: 1, runMsFull: 2 }]);
 });
+
+test('the catalogue has the names of the classes, unless they are too many', () => {
+  const named = (labels: string[]) =>
+    toModelRecord(entry([], { postprocess: { kind: 'label', scores: 'scores', output: 'label', labels } })).labels;
+  assert.deepEqual(named(['no', 'yes']), { scores: ['no', 'yes'] });
+  assert.equal(named(Array(1_001).fill('a')), undefined);
+});
