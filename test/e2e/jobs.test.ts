@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import type { Mesh } from '@spillway/testing/mesh';
 import { casesOf, differenceOf, type OipTensor, oipRequest } from '../support/cases.ts';
 import { startSeededMesh } from '../support/mesh-fixture.ts';
+import { grpcRequest, type ModelInferResponse, OipGrpcClient } from '../support/oip-grpc.ts';
 
 type Job = {
   job: string;
@@ -47,6 +48,23 @@ for (const model of ['mlp', 'credit-risk']) {
     assert.equal(differenceOf(casesOf(model)[0]!, ended.result!.outputs), undefined);
   });
 }
+
+test('over gRPC the ticket is an answer without outputs that names its job', async () => {
+  using client = new OipGrpcClient(mesh.grpc);
+  const metadata = { ...bearer(), prefer: 'respond-async', 'idempotency-key': 'over-grpc' };
+  const request = grpcRequest('mlp', casesOf('mlp')[0]!);
+  const reply = await client.call<ModelInferResponse>('ModelInfer', request, { metadata });
+  assert.equal(reply.code, 0, reply.details);
+  assert.deepEqual(reply.response?.outputs ?? [], []);
+  const { spillway_job: told, spillway_rung: rung } = reply.response?.parameters as Record<
+    string,
+    { string_param: string }
+  >;
+  assert.equal(rung?.string_param, 'ticket');
+  const ended = await whenEnded(`/v1/jobs/${told?.string_param}`);
+  assert.equal(ended.state, 'succeeded');
+  assert.equal(differenceOf(casesOf('mlp')[0]!, ended.result!.outputs), undefined);
+});
 
 test('with wait the answer itself comes if it is there in time', async () => {
   const response = await ask('mlp', { prefer: 'respond-async, wait=20' });

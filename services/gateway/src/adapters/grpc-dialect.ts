@@ -1,7 +1,13 @@
 import type { ModelRecord } from '@spillway/contracts/buckets';
 import type { SpillwayError } from '@spillway/errors/spillway-error';
 import { checkSelection } from '../core/asked-outputs.ts';
-import { type ReceiptOf, writeInferAnswer, writeStreamAnswer, writeStreamFailure } from '../core/oip-grpc-answer.ts';
+import {
+  type ReceiptOf,
+  writeInferAnswer,
+  writeStreamAnswer,
+  writeStreamFailure,
+  writeTicket,
+} from '../core/oip-grpc-answer.ts';
 import { emptyCall, type GrpcInferCall, readInferMessage } from '../core/oip-grpc-request.ts';
 import type { Answer } from '../core/request.ts';
 
@@ -16,6 +22,8 @@ export type GrpcDialect<C extends GrpcCall> = {
   read(message: Buffer, call: C, model: (name: string) => ModelRecord | undefined): void;
   /** @param of Undefined: the receipt is not wanted in the message. @throws SpillwayError for what a message cannot say. */
   answer(answer: Answer, call: C, of: ReceiptOf | undefined): Uint8Array;
+  /** What a caller gets who has a job now, and the outputs that its result shall hold (empty: all). Absent: no tickets here. */
+  ticket?: { answer(answer: Answer, call: C, job: string): Uint8Array; outputs(call: C): string[] };
   streamAnswer(answer: Answer, call: C, of: ReceiptOf | undefined): Uint8Array;
   streamFailure(error: SpillwayError, call: C, of: { requestId: string }): Uint8Array;
 };
@@ -28,6 +36,7 @@ export const OIP: GrpcDialect<GrpcInferCall> = {
     if (call.outputs.names.length > 0) checkSelection(call.outputs, model(call.model));
   },
   answer: writeInferAnswer,
+  ticket: { answer: writeTicket, outputs: ({ outputs }) => outputs.names },
   streamAnswer: writeStreamAnswer,
   streamFailure: (error, { clientId }, of) => writeStreamFailure(error, clientId, of),
 };

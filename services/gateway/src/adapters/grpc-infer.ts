@@ -1,15 +1,20 @@
+import type { TrafficClass } from '@spillway/contracts/classes';
 import { HEADERS } from '@spillway/contracts/headers';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { GrpcService } from '@spillway/rpc/method';
 import { serveUnary, type UnaryCall } from '@spillway/rpc/unary';
 import type { KeyQuota } from '../core/admission/key-quota.ts';
+import { readPrefer } from '../core/prefer.ts';
 import { putRateLimits } from '../core/rate-limit-fields.ts';
-import { rungOf } from '../core/receipt.ts';
+import { rungOf, ticket } from '../core/receipt.ts';
 import { putReceipt, type ReceiptPlace } from '../core/receipt-fields.ts';
-import type { Answer, InferRequest } from '../core/request.ts';
+import type { Answer, InferRequest, Prepared, Receipt } from '../core/request.ts';
+import { requireScope } from '../core/scopes.ts';
+import type { Ending } from '../telemetry.ts';
 import type { DoorContext } from './door-context.ts';
 import { asBuffer, BYTES, beginRequest, callerOf, parentOf, passDoor, requestOf, usableMs } from './grpc-call.ts';
 import type { GrpcCall, GrpcDialect } from './grpc-dialect.ts';
+import { prepareTicket, takeTicket } from './take-ticket.ts';
 
 /** `ModelInfer` and its like: one request, one answer, the receipt in the trailers. */
 export const serveInfer = <C extends GrpcCall>(
@@ -50,12 +55,15 @@ function infer<C extends GrpcCall>(
       const { trafficClass } = request;
       const { requestId, traceparent } = ending;
       const of = place === 'body' ? { requestId, traceparent, trafficClass } : undefined;
-      const bytes = dialect.answer(answer, asked, of);
+      finish(dialect.answer(answer, asked, of), answer.receipt, trafficClass);
+    };
+    const finish = (bytes: Uint8Array, receipt: Receipt, trafficClass: TrafficClass) => {
+      if (over) return;
       over = true;
       putRateLimits(call.setTrailer, quota, clock.now());
-      if (place === 'none') call.setTrailer(HEADERS.requestId, requestId);
-      else putReceipt(call.setTrailer, ending, trafficClass, answer.receipt);
-      ending.receipt = answer.receipt;
+      if (place === 'none') call.setTrailer(HEADERS.requestId, ending.requestId);
+      else putReceipt(call.setTrailer, ending, trafficClass, receipt);
+      ending.receipt = receipt;
       observer.end(ending);
       resolve(bytes);
     };
@@ -69,6 +77,16 @@ function infer<C extends GrpcCall>(
       const request = requestOf(caller, asked, ending, leftMs);
       ending.request = request;
       place = asked.receipt ?? caller.metadata.receipt;
+      const giveTicket = ticketOf(context, { dialect, call, request, message, asked, ending, done: finish, fail });
+      const preference = readPrefer(call.header('prefer'));
+      if (preference.respondAsync) {
+        requireScope(caller.identity, 'jobs');
+        if (giveTicket === undefined) throw new SpillwayError('UNSUPPORTED', 'prefer: this method gives no tickets');
+        prepareTicket(context, request, { ready: giveTicket, failed: fail });
+        return;
+      }
+      const mayTicket = request.accept.ticket && caller.identity.scopes.includes('jobs');
+      let isJob = false;
       const giveUp = pipeline.submit(request, {
         answered: (answer) => {
           try {
@@ -78,9 +96,16 @@ function infer<C extends GrpcCall>(
           }
         },
         failed: fail,
+        ...(mayTicket &&
+          giveTicket && {
+            ticket: (prepared) => {
+              isJob = true;
+              giveTicket(prepared, Number.POSITIVE_INFINITY);
+            },
+          }),
       });
       call.onCancel(() => {
-        if (over) return; // the call has ended in order: grpc-js calls that cancelled too
+        if (over || isJob) return; // the call has ended in order: grpc-js calls that cancelled too
         giveUp();
         fail(new SpillwayError('CANCELLED', 'the client cancelled the call'));
       });
@@ -88,4 +113,35 @@ function infer<C extends GrpcCall>(
       fail(thrown);
     }
   });
+}
+
+/** Makes a job of a prepared request and answers with its ticket; undefined: callers of this service take none. */
+function ticketOf<C extends GrpcCall>(
+  context: DoorContext,
+  of: {
+    dialect: GrpcDialect<C>;
+    call: UnaryCall;
+    request: InferRequest;
+    message: Buffer;
+    asked: C;
+    ending: Ending;
+    done(bytes: Uint8Array, receipt: Receipt, trafficClass: TrafficClass): void;
+    fail(thrown: unknown): void;
+  },
+): ((prepared: Prepared, deadlineMs: number) => void) | undefined {
+  const { dialect, call, request, message: body, asked, ending, done, fail } = of;
+  const { ticket: tickets } = dialect;
+  if (tickets === undefined) return undefined;
+  return (prepared, deadlineMs) => {
+    const key = call.header(HEADERS.idempotencyKey);
+    const { parent } = ending;
+    const outputs = tickets.outputs(asked);
+    takeTicket(context, { request, prepared, body, key, outputs, deadlineMs, parent })
+      .then(({ job }) => {
+        const receipt = ticket(prepared.route.version);
+        const bytes = tickets.answer({ model: request.model, outputs: [], receipt }, asked, job);
+        done(bytes, receipt, request.trafficClass);
+      })
+      .catch(fail);
+  };
 }

@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { JobRecord } from '@spillway/contracts/buckets';
 import { HEADERS } from '@spillway/contracts/headers';
@@ -6,7 +5,6 @@ import type { Name } from '@spillway/contracts/names';
 import { isErrorCode } from '@spillway/errors/catalogue';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { KeyQuota } from '../core/admission/key-quota.ts';
-import { requestJobId } from '../core/job-id.ts';
 import { hrefOf, type JobView, writeJob } from '../core/job-view.ts';
 import type { Preference } from '../core/prefer.ts';
 import { putRateLimits } from '../core/rate-limit-fields.ts';
@@ -14,9 +12,8 @@ import { ticket } from '../core/receipt.ts';
 import { putReceipt } from '../core/receipt-fields.ts';
 import type { InferRequest, Prepared } from '../core/request.ts';
 import type { InferContext } from './door-context.ts';
+import { prepareTicket, takeTicket } from './take-ticket.ts';
 
-/** Look-ups of a job may take so long before it is refused as retryable. */
-const MAX_PREPARE_MS = 5_000;
 /** When it is worth asking for a job. */
 const ASK_AGAIN_S = 1;
 
@@ -41,18 +38,11 @@ export class HttpTickets {
     this.#context = context;
   }
 
-  /** `prefer: respond-async`: a job at once. The deadline that the caller gave is the job's; without one it has as long as it takes. */
+  /** `prefer: respond-async`: a job at once. */
   order(call: TicketCall): void {
-    const { request, fail } = call;
-    const deadlineMs =
-      request.budgetMs === undefined ? Number.POSITIVE_INFINITY : request.receivedAtMs + request.budgetMs;
-    const preparing: InferRequest = {
-      ...request,
-      budgetMs: Math.min(MAX_PREPARE_MS, request.budgetMs ?? MAX_PREPARE_MS),
-    };
-    this.#context.pipeline.prepare(preparing, {
-      ready: (prepared) => void this.#give(call, prepared, deadlineMs).catch(fail),
-      failed: fail,
+    prepareTicket(this.#context, call.request, {
+      ready: (prepared, deadlineMs) => void this.#give(call, prepared, deadlineMs).catch(call.fail),
+      failed: call.fail,
     });
   }
 
@@ -66,29 +56,16 @@ export class HttpTickets {
     prepared: Prepared,
     deadlineMs: number,
   ): Promise<void> {
-    const { clock, ids, jobs, observer } = this.#context;
-    if (jobs === undefined) throw new SpillwayError('UNSUPPORTED', 'prefer: respond-async is not served here');
+    const { clock, jobs, observer } = this.#context;
     const key = req.headers[HEADERS.idempotencyKey] as string | undefined;
-    const { tenant, model } = request;
-    const job = requestJobId({ tenant, model, unique: ids.next(), key });
-    const address = { tenant: tenant as Name, job };
-    const digest = hash('sha256', body, 'hex');
     const { parent } = call;
-    const record = await jobs.take({
-      address,
-      named: key !== undefined,
-      digest,
-      request,
-      prepared,
-      outputs,
-      deadlineMs,
-      parent,
-    });
+    const order = { request, prepared, body, key, outputs, deadlineMs, parent };
+    const record = await takeTicket(this.#context, order);
     let view: JobView | undefined;
-    if (preference.waitMs > 0) {
+    if (preference.waitMs > 0 && jobs !== undefined) {
       const left = new AbortController();
       res.once('close', () => left.abort());
-      view = await jobs.ended(address, preference.waitMs, left.signal);
+      view = await jobs.ended({ tenant: record.tenant as Name, job: record.job }, preference.waitMs, left.signal);
     }
     if (res.destroyed) return;
     const receipt = ticket(prepared.route.version);
@@ -96,8 +73,8 @@ export class HttpTickets {
     putReceipt((name, value) => pairs.push(name, value), call, request.trafficClass, receipt);
     putRateLimits((name, value) => pairs.push(name, value), call.quota, clock.now());
     if (preference.respondAsync) pairs.push('preference-applied', 'respond-async');
-    observer.end({ door: 'http', ...call, request, receipt });
     send(res, pairs, record, view);
+    observer.end({ door: 'http', ...call, request, receipt });
   }
 }
 

@@ -30,6 +30,15 @@ export function writeInferAnswer(answer: Answer, asked: Asked, of?: ReceiptOf): 
   return writer.finish();
 }
 
+/** A serialized ModelInferResponse without outputs: the request has become this job. */
+export function writeTicket(answer: Answer, asked: Pick<Asked, 'clientId'>, job: string): Buffer {
+  writer.reset();
+  writeHead(answer, asked);
+  receiptParameter(HEADERS.job, job);
+  receiptParameter(HEADERS.rung, answer.receipt.rung);
+  return writer.finish();
+}
+
 /** A serialized ModelStreamInferResponse, the last (and only) one of its request. @param of Undefined: no receipt. */
 export function writeStreamAnswer(answer: Answer, asked: Asked, of: ReceiptOf | undefined): Buffer {
   const outputs = selectOutputs(answer, asked.outputs);
@@ -69,7 +78,7 @@ function writeReceipt({ receipt }: Answer, of: ReceiptOf | undefined): void {
   else if (receipt.degraded !== '') textParameter(DEGRADED, receipt.degraded);
 }
 
-function writeHead(answer: Answer, asked: Asked): void {
+function writeHead(answer: Answer, asked: Pick<Asked, 'clientId'>): void {
   writer.string(1, answer.model);
   writer.string(2, answer.receipt.version);
   if (asked.clientId !== '') writer.string(3, asked.clientId);

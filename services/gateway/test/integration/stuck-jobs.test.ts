@@ -106,7 +106,7 @@ test('what died while no gateway ran is found when one starts', async () => {
   await assertBuried(mesh);
 });
 
-test('what waits, runs or was handed back with a delay is left alone by a sweep, whatever else is stuck', async (t) => {
+test('what waits, runs or was handed back with a delay is left alone by a sweep, whatever else is stuck', async () => {
   await using mesh = await startGatewayUnderTest({ models: [mlp] });
   await mesh.gateway[Symbol.asyncDispose]();
   const faults: unknown[] = [];
@@ -119,7 +119,8 @@ test('what waits, runs or was handed back with a delay is left alone by a sweep,
     (message) => held.push(message),
     () => source.request(1),
   );
-  t.after(() => source.stop()); // else a failure would keep the process alive
+  await using pulling = { [Symbol.asyncDispose]: () => source.stop() }; // a failure must not keep the process alive
+  assert.ok(pulling);
   source.start();
   const swept = async () => {
     await stuck.sweep();
