@@ -56,7 +56,7 @@ test('over gRPC the ticket is an answer without outputs that names its job', asy
   const reply = await client.call<ModelInferResponse>('ModelInfer', request, { metadata });
   assert.equal(reply.code, 0, reply.details);
   assert.deepEqual(reply.response?.outputs ?? [], []);
-  const { spillway_job: told, spillway_rung: rung } = reply.response?.parameters as Record<
+  const { spillway_job: told, spillway_rung: rung } = (reply.response?.parameters ?? {}) as Record<
     string,
     { string_param: string }
   >;
@@ -151,7 +151,7 @@ test('who takes tickets is not refused for want of time: what cannot be in time 
   const row = JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 1], data: [0.25] }] });
   const headers = { 'spillway-accept': 'wait, ticket', 'spillway-timeout-ms': '1000' };
   assert.equal((await ask('simulated', headers, row)).status, 200);
-  const responses = await Promise.all(Array.from({ length: 1_200 }, () => ask('simulated', headers, row))); // 4 s of work
+  const responses = await Promise.all(Array.from({ length: 700 }, () => ask('simulated', headers, row))); // more than 2 s of work
   const [answers, tickets] = [200, 202].map((status) => responses.filter((response) => response.status === status)) as [
     Response[],
     Response[],
@@ -164,8 +164,7 @@ test('who takes tickets is not refused for want of time: what cannot be in time 
     [],
   );
   assert.ok(answers.length > 0 && tickets.length > 0, `${answers.length} answers, ${tickets.length} tickets`);
-  for (const ticket of tickets) {
-    const { href } = await jobOf(ticket);
-    assert.equal((await whenEnded(href)).state, 'succeeded');
-  }
+  const jobs = await Promise.all(tickets.map(jobOf));
+  const ended = await Promise.all(jobs.map(({ href }) => whenEnded(href)));
+  assert.deepEqual([...new Set(ended.map(({ state }) => state))], ['succeeded']);
 });
