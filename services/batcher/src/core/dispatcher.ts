@@ -166,7 +166,7 @@ export class Dispatcher {
     this.#tickedAtMs = nowMs;
     for (const [model, queues] of this.#models) {
       const slots = this.credits.slotsOf(model);
-      queues.tick(slots, nowMs);
+      const opened = queues.tick(slots, nowMs);
       const expired = this.#expire(model, queues, nowMs);
       for (const work of expired) ticked.expired.push(work);
       const suspects = stalled ? [] : findSuspects(this.credits, model, queues.capacity.operatingRows, nowMs);
@@ -175,7 +175,7 @@ export class Dispatcher {
         withdraw(instance, this.inFlight, this.#returns, ticked.withdrawn, nowMs);
       }
       if (suspects.length > 0) queues.capacity.measure(slots, queues.rules, nowMs);
-      if (suspects.length + expired.length > 0) ticked.models.push(model);
+      if (opened || suspects.length + expired.length > 0) ticked.models.push(model);
     }
     return ticked;
   }

@@ -189,8 +189,8 @@ export class ModelQueues {
     return nowMs - this.#lookedAtMs >= LOOK_MS;
   }
 
-  /** Brings what is known up to date. */
-  tick(slots: readonly Slot[], nowMs: number): void {
+  /** Brings what is known up to date. @returns Whether jobs may be pulled now that could not be before: no message would say so. */
+  tick(slots: readonly Slot[], nowMs: number): boolean {
     const { capacity, meter } = this;
     for (const slot of slots) slot.tick(nowMs);
     capacity.measure(slots, this.#rules, nowMs);
@@ -198,9 +198,11 @@ export class ModelQueues {
     const othersMs = Math.max(0, ...slots.map(({ longestOtherMs }) => longestOtherMs));
     capacity.correct({ refusing: this.mesh.refusing(nowMs), demand, hopMs: this.hopMs(slots), othersMs }, nowMs);
     meter.tick(nowMs);
+    const wasOpen = this.spare.open;
     this.spare.tick(capacity.corrected, this.#requestRate(nowMs), 2 * capacity.runMs, nowMs);
     this.mesh.prune(nowMs);
     this.#lingers = this.mesh.level(nowMs) === 0;
+    return this.spare.open && !wasOpen;
   }
 
   /** To a worker and back, the slowest of them. */

@@ -124,8 +124,10 @@ export function jobDesk({ bus, clock, epochMs }: { bus: Bus; clock: Clock; epoch
       };
       try {
         latest = await view(address);
-        if (latest?.state === 'queued' && !signal?.aborted) await passed.promise;
-        return latest;
+        if (latest?.state !== 'queued' || signal?.aborted) return latest;
+        for (const ms of STORED_WITHIN_MS) timers.push(setTimeout(look, ms)); // it may have passed by before the first look
+        await passed.promise;
+        return latest.state === 'queued' ? await view(address) : latest;
       } finally {
         for (const timer of timers) clearTimeout(timer);
         watch.stop();
