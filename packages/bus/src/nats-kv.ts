@@ -1,5 +1,4 @@
-import type { KV } from './nats-client.ts';
-import { apiCode, type RawSubscription, unavailable } from './nats-client.ts';
+import { apiCode, type KV, type RawSubscription, unavailable } from './nats-client.ts';
 
 export type KvEntry = { key: string; value: Uint8Array | undefined };
 /** A present entry with its place in the bucket: a later write has a higher one. */
@@ -54,11 +53,10 @@ export class NatsKv {
         behindLast = true;
         entries?.stop();
       };
-      const resumeFromRevision = after > 0 ? after + 1 : undefined;
       entries = await this.#kv.watch({
         key: filter,
         initializedFn,
-        ...(resumeFromRevision && { resumeFromRevision }),
+        ...(after > 0 && { resumeFromRevision: after + 1 }),
       });
       if (behindLast) entries.stop();
       for await (const { key, value, revision, operation } of entries) {

@@ -1,10 +1,7 @@
-import { hash } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { isName, type Name } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { FastifyInstance } from 'fastify';
-import { requestJobId } from '../core/job-id.ts';
 import { type JobLine, readJobLine } from '../core/job-line.ts';
 import { hrefOf } from '../core/job-view.ts';
 import { ticket } from '../core/receipt.ts';
@@ -13,10 +10,11 @@ import { type RequestMetadata, readMetadata } from '../core/request-metadata.ts'
 import type { Ending } from '../telemetry.ts';
 import type { DoorContext } from './door-context.ts';
 import { identifyCaller } from './http-identify.ts';
+import { checkedName } from './http-infer.ts';
+import { prepareTicket, takeTicket } from './take-ticket.ts';
 
 /** Lines under way at a time: what costs is waiting for JetStream. */
 const LINES_AT_ONCE = 64;
-const MAX_PREPARE_MS = 5_000;
 const TYPES = ['application/x-ndjson', 'application/jsonl', 'application/json-lines'];
 
 type Caller = { identity: Identity; metadata: RequestMetadata };
@@ -87,7 +85,7 @@ async function takeLine(context: DoorContext, caller: Caller, text: string, nowM
 }
 
 async function keepLine(context: DoorContext, caller: Caller, text: string, ending: Ending): Promise<string> {
-  const { jobs, maxBodyBytes } = context;
+  const { maxBodyBytes } = context;
   if (Buffer.byteLength(text) > maxBodyBytes) {
     throw new SpillwayError('PAYLOAD_TOO_LARGE', `line: expected at most ${maxBodyBytes} bytes`, {
       reason: 'max_body_bytes',
@@ -96,22 +94,15 @@ async function keepLine(context: DoorContext, caller: Caller, text: string, endi
   const line = readJobLine(text);
   const request = requestOf(line, caller, ending);
   ending.request = request;
-  const { tenant, model } = request;
-  const job = line.job ?? requestJobId({ tenant, model, unique: ending.requestId, key: undefined });
-  const prepared = await new Promise<Prepared>((ready, failed) => context.pipeline.prepare(request, { ready, failed }));
-  const budgetMs = line.timeoutMs ?? caller.metadata.budgetMs;
-  await jobs.take({
-    address: { tenant: tenant as Name, job },
-    named: line.job !== undefined,
-    digest: hash('sha256', text, 'hex'),
-    request,
-    prepared,
-    outputs: line.outputs,
-    deadlineMs: budgetMs === undefined ? Number.POSITIVE_INFINITY : ending.startMs + budgetMs,
-    parent: ending.parent,
+  const { prepared, deadlineMs } = await new Promise<{ prepared: Prepared; deadlineMs: number }>((resolve, failed) => {
+    prepareTicket(context, request, { ready: (prepared, deadlineMs) => resolve({ prepared, deadlineMs }), failed });
   });
+  const { job, outputs } = line;
+  const { parent } = ending;
+  const body = Buffer.from(text);
+  const record = await takeTicket(context, { request, prepared, body, job, outputs, deadlineMs, parent });
   ending.receipt = ticket(prepared.route.version);
-  return job;
+  return record.job;
 }
 
 function requestOf(
@@ -119,19 +110,17 @@ function requestOf(
   { identity, metadata }: Caller,
   { requestId, traceparent, startMs }: Ending,
 ): InferRequest {
-  if (!isName(line.model))
-    throw new SpillwayError('MODEL_NOT_FOUND', 'model: expected 1 to 64 letters, digits, "_" or "-"');
   return {
     id: requestId,
     tenant: identity.tenant,
     keyId: identity.keyId,
     trafficClass: metadata.trafficClass,
     accept: metadata.accept,
-    model: line.model,
+    model: checkedName(line.model, 'model'),
     version: line.version,
     inputs: line.inputs,
     receivedAtMs: startMs,
-    budgetMs: MAX_PREPARE_MS,
+    budgetMs: line.timeoutMs ?? metadata.budgetMs,
     noCache: true,
     noStore: true,
     traceparent,

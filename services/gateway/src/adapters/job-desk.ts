@@ -2,6 +2,7 @@ import type { Bus } from '@spillway/bus/bus';
 import { openBucket } from '@spillway/bus/kv';
 import { deleteMessage, readMessage } from '@spillway/bus/stream-messages';
 import { JOBS, type JobRecord } from '@spillway/contracts/buckets';
+import { jobKey } from '@spillway/contracts/job-messages';
 import { JOBS_STREAM, RESULTS_STREAM } from '@spillway/contracts/streams';
 import { jobsSubject, resultSubject } from '@spillway/contracts/subjects';
 import { SpillwayError } from '@spillway/errors/spillway-error';
@@ -37,7 +38,11 @@ export type JobDesk = {
   /** It will not run, unless it is running: then its answer is thrown away. A job that has ended stays as it is. */
   cancel(address: JobAddress, requestId: string): Promise<JobView | undefined>;
   /** Oldest first. `after`: where the page before ended. */
-  list(tenant: string, after: number, limit: number): Promise<{ jobs: JobView[]; next: number | undefined }>;
+  list(
+    tenant: JobAddress['tenant'],
+    after: number,
+    limit: number,
+  ): Promise<{ jobs: JobView[]; next: number | undefined }>;
 };
 
 /** The result of a CloudEvent in structured mode is a whole event. */
@@ -50,7 +55,6 @@ const STORED_WITHIN_MS = [5, 20, 50, 100, 200] as const;
 export function jobDesk({ bus, clock, epochMs }: { bus: Bus; clock: Clock; epochMs: () => number }): JobDesk {
   const records = openBucket<JobRecord>(bus, JOBS);
   const jobs = jobStream({ bus, clock });
-  const keyOf = ({ tenant, job }: JobAddress): string => `${tenant}.${job}`;
 
   const same = (found: JobRecord, { digest, request }: JobOrder): JobRecord => {
     if (found.digest === digest && found.model === request.model) return found;
@@ -69,20 +73,21 @@ export function jobDesk({ bus, clock, epochMs }: { bus: Bus; clock: Clock; epoch
   const waits = async ({ seq, model, class: trafficClass }: JobRecord): Promise<boolean> =>
     (await readMessage(bus, JOBS_STREAM, { seq }))?.subject === jobsSubject(trafficClass, model);
 
-  const view = async (address: JobAddress): Promise<JobView | undefined> => {
-    const record = await records.get(keyOf(address));
+  const viewOf = async (address: JobAddress, record: JobRecord | undefined): Promise<JobView | undefined> => {
     const ended = await outcomeOf(address, record);
     if (ended !== undefined || record === undefined) return ended;
     if (await waits(record)) return openJob(record, true);
     return (await outcomeOf(address, record)) ?? openJob(record, false); // it may have ended between the two looks
   };
+  const view = async (address: JobAddress): Promise<JobView | undefined> =>
+    viewOf(address, await records.get(jobKey(address)));
 
   return {
     view,
     take: async (order) => {
       const { address, request, prepared, outputs, deadlineMs, parent } = order;
       checkOutputs(outputs, prepared.model);
-      const key = keyOf(address);
+      const key = jobKey(address);
       const known = order.named ? await records.get(key) : undefined;
       if (known !== undefined) return same(known, order);
       const { trafficClass, traceparent } = request;
@@ -143,9 +148,7 @@ export function jobDesk({ bus, clock, epochMs }: { bus: Bus; clock: Clock; epoch
     },
     list: async (tenant, after, limit) => {
       const page = await records.page(`${tenant}.*`, after, limit);
-      const views = await Promise.all(
-        page.map(({ value }) => view({ tenant: value.tenant as JobAddress['tenant'], job: value.job })),
-      );
+      const views = await Promise.all(page.map(({ value }) => viewOf({ tenant, job: value.job }, value)));
       const next = page.length === limit ? page.at(-1)?.revision : undefined;
       return { jobs: views.filter((one) => one !== undefined), next };
     },

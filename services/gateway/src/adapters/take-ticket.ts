@@ -15,8 +15,9 @@ export type TicketOrder = {
   prepared: Prepared;
   /** What was asked, as it came: a repetition under the same key is held against it. */
   body: Uint8Array;
-  /** The caller's idempotency key. */
-  key: string | undefined;
+  /** The caller's idempotency key, or the id that the caller chose for the job; neither: it gets one of its own. */
+  key?: string | undefined;
+  job?: string | undefined;
   outputs: string[];
   /** On the gateway's clock; Infinity: none. */
   deadlineMs: number;
@@ -28,10 +29,10 @@ export async function takeTicket({ ids, jobs }: InferContext, order: TicketOrder
   if (jobs === undefined) throw new SpillwayError('UNSUPPORTED', 'prefer: respond-async is not served here');
   const { request, prepared, body, key, outputs, deadlineMs, parent } = order;
   const { tenant, model } = request;
-  const job = requestJobId({ tenant, model, unique: ids.next(), key });
+  const job = order.job ?? requestJobId({ tenant, model, unique: ids.next(), key });
   return jobs.take({
     address: { tenant: tenant as Name, job },
-    named: key !== undefined,
+    named: order.job !== undefined || key !== undefined,
     digest: hash('sha256', body, 'hex'),
     request,
     prepared,
