@@ -123,6 +123,7 @@ function conclusions(lines: readonly Line[]): string {
   const pairs: [string, number][] = [
     ['Spillway / bare path', ratio(lines, at, 'mesh', 'path')],
     ['Spillway / bare node:http + ORT', ratio(lines, at, 'mesh', 'server')],
+    ['Spillway HTTP binary / HTTP JSON', ratio(lines, at, 'binary', 'mesh')],
     ['Spillway gRPC unary / bare grpc-js echo', ratio(lines, at, 'grpc', 'echo')],
   ];
   const known = pairs.filter(([, value]) => !Number.isNaN(value));

@@ -17,6 +17,7 @@ export const TARGETS = {
   server: 'bare node:http + ORT',
   turn: 'bare node:http + ORT, batched',
   mesh: 'Spillway, HTTP JSON',
+  binary: 'Spillway, HTTP binary tensors',
   echo: 'bare grpc-js echo',
   grpc: 'Spillway, gRPC unary',
   stream: 'Spillway, ModelStreamInfer',
@@ -24,7 +25,7 @@ export const TARGETS = {
 export type TargetName = keyof typeof TARGETS;
 
 /** Of these Spillway is the server. */
-export const ON_MESH: readonly TargetName[] = ['mesh', 'grpc', 'stream'];
+export const ON_MESH: readonly TargetName[] = ['mesh', 'binary', 'grpc', 'stream'];
 
 export type LoadShape = { connections: number; seconds: number; warmUpSeconds: number };
 export type Target = AsyncDisposable & {
@@ -37,11 +38,12 @@ const GRPC_CHANNELS = 4; // connections under the calls in flight; a stream of H
 const file = (name: string): string => fileURLToPath(new URL(`./bare-servers/${name}.ts`, import.meta.url));
 const nothing = async (): Promise<void> => undefined;
 
-const http = (port: number, shape: LoadShape, headers: Record<string, string> = {}): LoadJob => ({
+const http = (port: number, shape: LoadShape, headers: Record<string, string> = {}, binary = false): LoadJob => ({
   kind: 'http',
   port,
   path: HTTP_PATH,
   headers,
+  binary,
   ...shape,
 });
 const overGrpc = (
@@ -103,6 +105,7 @@ function meshTargets(mesh: Mesh, names: readonly TargetName[]): Target[] {
   const port = Number(mesh.url.split(':').at(-1));
   const jobs: Partial<Record<TargetName, Target['job']>> = {
     mesh: (shape) => http(port, shape, { authorization }),
+    binary: (shape) => http(port, shape, { authorization }, true),
     grpc: (shape) => overGrpc(mesh.grpc, shape, 'unary', { authorization }),
     stream: (shape) => overGrpc(mesh.grpc, shape, 'stream', { authorization }),
   };

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { Histogram } from '@spillway/load/histogram';
-import { type Inputs, oipBody } from './inputs.ts';
+import { type Inputs, oipBinaryBody, oipBody } from './inputs.ts';
 import { type LoadResult, Tally } from './tally.ts';
 
 export type HttpLoad = {
@@ -11,12 +11,20 @@ export type HttpLoad = {
   seconds: number;
   warmUpSeconds: number;
   headers: Record<string, string>;
+  /** Tensors as bytes behind the JSON, both ways. */
+  binary: boolean;
 };
 
 function requestsOf(inputs: Inputs, load: HttpLoad): Buffer[] {
   const extra = Object.entries(load.headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  const head = `POST ${load.path} HTTP/1.1\r\nhost: 127.0.0.1:${load.port}\r\ncontent-type: application/json\r\n${extra.join('')}`;
+  const type = load.binary ? 'application/octet-stream' : 'application/json';
+  const head = `POST ${load.path} HTTP/1.1\r\nhost: 127.0.0.1:${load.port}\r\ncontent-type: ${type}\r\n${extra.join('')}`;
   return Array.from({ length: inputs.count }, (_, index) => {
+    if (load.binary) {
+      const { headerLength, body } = oipBinaryBody(inputs, index);
+      const lengths = `inference-header-content-length: ${headerLength}\r\ncontent-length: ${body.byteLength}\r\n\r\n`;
+      return Buffer.concat([Buffer.from(head + lengths, 'latin1'), body]);
+    }
     const body = oipBody(inputs, index);
     return Buffer.from(`${head}content-length: ${body.length}\r\n\r\n${body}`, 'latin1');
   });
@@ -61,7 +69,7 @@ export async function runHttpLoad(load: HttpLoad, inputs: Inputs): Promise<LoadR
         const lengthAt = text.indexOf('ontent-length: '); // nobody agrees on its first letter
         const total = bodyAt + (lengthAt === -1 ? 0 : Number.parseInt(text.slice(lengthAt + 15, lengthAt + 24), 10));
         if (text.length < total) return true;
-        tally.answered(index, sentMs, text, bodyAt);
+        tally.answered(index, sentMs, text, load.binary ? 'binary' : bodyAt);
         leaving = text.lastIndexOf('onnection: close', bodyAt) !== -1;
         if (leaving) socket.destroy();
         else send();

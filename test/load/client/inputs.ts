@@ -28,3 +28,17 @@ export function oipBody(inputs: Inputs, index: number): string {
   const data = Array.from(inputs.rows.subarray(index * COLUMNS, (index + 1) * COLUMNS), (v) => Number(v.toFixed(4)));
   return JSON.stringify({ inputs: [{ name: 'x', shape: [1, COLUMNS], datatype: 'FP32', data }] });
 }
+
+const BINARY_HEAD = JSON.stringify({
+  inputs: [{ name: 'x', shape: [1, COLUMNS], datatype: 'FP32', parameters: { binary_data_size: COLUMNS * 4 } }],
+  parameters: { binary_data_output: true },
+});
+
+/** The same with binary tensors both ways: bytes of the JSON, and the whole body. */
+export function oipBinaryBody(inputs: Inputs, index: number): { headerLength: number; body: Buffer } {
+  const row = inputs.rows.slice(index * COLUMNS, (index + 1) * COLUMNS);
+  return {
+    headerLength: BINARY_HEAD.length,
+    body: Buffer.concat([Buffer.from(BINARY_HEAD), new Uint8Array(row.buffer)]),
+  };
+}

@@ -19,6 +19,13 @@ export type LoadResult = {
 export const TOLERANCE = 1e-5;
 const BATCH_HEADER = 'spillway-batch-size: ';
 
+const lastFloat = (text: string): number => Buffer.from(text.slice(-4), 'latin1').readFloatLE(0);
+
+function firstNumber(text: string, from: number): number {
+  const at = text.indexOf('"data":[', from);
+  return at === -1 ? Number.NaN : Number.parseFloat(text.slice(at + 8, at + 40));
+}
+
 /** Counts answers and compares each with what plain ONNX Runtime said. */
 export class Tally {
   readonly #expected: Float32Array;
@@ -39,8 +46,8 @@ export class Tally {
     this.#latencies = latencies;
   }
 
-  /** An HTTP/1.1 response as text; its body begins at `bodyAt`. */
-  answered(index: number, sentMs: number, text: string, bodyAt: number): void {
+  /** An HTTP/1.1 response in Latin-1; its JSON begins at `bodyAt`, or its last four bytes are the number. */
+  answered(index: number, sentMs: number, text: string, bodyAt: number | 'binary'): void {
     const status = text.slice(9, 12);
     if (status !== '200') {
       this.failed(status);
@@ -49,13 +56,7 @@ export class Tally {
     const batchAt = text.indexOf(BATCH_HEADER);
     const batch = batchAt === -1 ? 0 : Number.parseInt(text.slice(batchAt + BATCH_HEADER.length, batchAt + 28), 10);
     if (text.includes('spillway-cache: hit')) this.#cacheHits += 1;
-    const dataAt = text.indexOf('"data":[', bodyAt);
-    this.value(
-      index,
-      sentMs,
-      dataAt === -1 ? Number.NaN : Number.parseFloat(text.slice(dataAt + 8, dataAt + 40)),
-      batch,
-    );
+    this.value(index, sentMs, bodyAt === 'binary' ? lastFloat(text) : firstNumber(text, bodyAt), batch);
   }
 
   /** One answer's number. `batch` 0: not told. */

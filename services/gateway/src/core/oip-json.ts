@@ -9,6 +9,7 @@ import {
   unpackBytes,
 } from '@spillway/contracts/tensor';
 import { SpillwayError } from '@spillway/errors/spillway-error';
+import { float32Text } from './float-text.ts';
 import type { TensorValue } from './request.ts';
 
 /** JSON ⇄ tensors of the Open Inference Protocol v2. A value that does not fit its type is refused, never rounded or wrapped. */
@@ -160,6 +161,11 @@ export function datatypeFromJson(value: unknown, at: string): DataTypeName {
   throw bad(`${at}: datatype: expected one of ${Object.keys(DATA_TYPES).join(', ')}, got ${show(value)}`);
 }
 
+function float64Text(values: Float64Array): string | undefined {
+  const text = values.join(',');
+  return /[NI]/.test(text) ? undefined : text;
+}
+
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 /** Elements of a tensor as JSON text without brackets. @throws SpillwayError `UNSUPPORTED` for what JSON cannot say. */
@@ -182,12 +188,14 @@ export function tensorDataToJson(tensor: TensorValue): string {
         .join(',');
     case 'BOOL':
       return Array.from(tensor.data, (value) => (value === 0 ? 'false' : 'true')).join(',');
-    default: {
-      const text = numericView(tensor.datatype, tensor.data).join(',');
-      if ((tensor.datatype === 'FP32' || tensor.datatype === 'FP64') && /[NI]/.test(text)) {
-        throw new SpillwayError('UNSUPPORTED', `${at}: it holds NaN or infinity, which JSON cannot say; ${binary}`);
-      }
-      return text;
+    case 'FP32':
+    case 'FP64': {
+      const view = numericView(tensor.datatype, tensor.data);
+      const text = view instanceof Float32Array ? float32Text(view) : float64Text(view as Float64Array);
+      if (text !== undefined) return text;
+      throw new SpillwayError('UNSUPPORTED', `${at}: it holds NaN or infinity, which JSON cannot say; ${binary}`);
     }
+    default:
+      return numericView(tensor.datatype, tensor.data).join(',');
   }
 }

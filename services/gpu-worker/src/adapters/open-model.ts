@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { monotonicClock } from '@spillway/lifecycle/clock';
 import type { Backend } from '../core/backend.ts';
 import type { LoadModel, Warmed } from '../core/executor-messages.ts';
+import { byLength } from '../core/length-buckets.ts';
 import { declarationOf, type ModelDeclaration, type VariantDeclaration } from '../core/model-declaration.ts';
 import { refusal, scanOnnx } from '../core/onnx-scan.ts';
 import { type Graph, resolveGraph, type ServedGraph } from '../core/served-graph.ts';
@@ -62,7 +63,13 @@ async function openFile(request: LoadModel, declaration: ModelDeclaration, openG
   const graph = resolveGraph(declaration, opened.graph);
   const backend = opened.backend(graph);
   const { warmed, warning } = await warm(graph, backend, declaration);
-  return { graph, backend, warmed, warning: [opened.fallback, warning].filter((text) => text !== '').join('; ') };
+  const served = byLength(graph, backend, warmed);
+  return {
+    graph,
+    backend: served,
+    warmed,
+    warning: [opened.fallback, warning].filter((text) => text !== '').join('; '),
+  };
 }
 
 async function openSimulated(declaration: ModelDeclaration): Promise<OpenedModel> {

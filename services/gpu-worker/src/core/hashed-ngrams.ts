@@ -45,7 +45,7 @@ const utf8 = new TextEncoder();
 export function hashedNgrams(texts: readonly (Uint8Array | string)[], spec: HashedNgramsSpec): Int32Array {
   const { maxIds, maxWords } = spec;
   const rowIds = maxIds * (maxWords ?? 1);
-  const step = maxWords === undefined ? 64 : 8 * maxIds;
+  const step = widthStep(spec);
   const ids = new Int32Array(texts.length * rowIds);
   let longest = 0;
   for (const [row, text] of texts.entries()) {
@@ -57,6 +57,9 @@ export function hashedNgrams(texts: readonly (Uint8Array | string)[], spec: Hash
   if (spec.padTo !== 'longest') return ids;
   return narrow(ids, texts.length, rowIds, Math.min(rowIds, Math.max(1, Math.ceil(longest / step)) * step));
 }
+
+/** What a width grows by, in ids. */
+export const widthStep = ({ maxIds, maxWords }: HashedNgramsSpec): number => (maxWords === undefined ? 64 : 8 * maxIds);
 
 /** Units of a line of which n-grams are made; `gap`: bytes between two, hashed with an n-gram that holds both. */
 type Units = { starts: Int32Array; gap: number; prefixState: number; sizes: readonly [number, number] };
