@@ -6,10 +6,9 @@ import {
   type NumericType,
   numericView,
   packBytes,
-  unpackBytes,
 } from '@spillway/contracts/tensor';
+import { tensorText } from '@spillway/contracts/tensor-text';
 import { SpillwayError } from '@spillway/errors/spillway-error';
-import { float32Text } from './float-text.ts';
 import type { TensorValue } from './request.ts';
 
 /** JSON ⇄ tensors of the Open Inference Protocol v2. A value that does not fit its type is refused, never rounded or wrapped. */
@@ -161,41 +160,5 @@ export function datatypeFromJson(value: unknown, at: string): DataTypeName {
   throw bad(`${at}: datatype: expected one of ${Object.keys(DATA_TYPES).join(', ')}, got ${show(value)}`);
 }
 
-function float64Text(values: Float64Array): string | undefined {
-  const text = values.join(',');
-  return /[NI]/.test(text) ? undefined : text;
-}
-
-const decoder = new TextDecoder('utf-8', { fatal: true });
-
 /** Elements of a tensor as JSON text without brackets. @throws SpillwayError `UNSUPPORTED` for what JSON cannot say. */
-export function tensorDataToJson(tensor: TensorValue): string {
-  const at = `output "${tensor.name}"`;
-  const binary = 'ask for it as a binary tensor';
-  switch (tensor.datatype) {
-    case 'FP16':
-    case 'BF16':
-      throw new SpillwayError('UNSUPPORTED', `${at}: ${tensor.datatype} has no JSON form; ${binary}`);
-    case 'BYTES':
-      return unpackBytes(tensor.data, elementCount(tensor.shape), tensor.name)
-        .map((element) => {
-          try {
-            return JSON.stringify(decoder.decode(element));
-          } catch {
-            throw new SpillwayError('UNSUPPORTED', `${at}: its bytes are not UTF-8; ${binary}`);
-          }
-        })
-        .join(',');
-    case 'BOOL':
-      return Array.from(tensor.data, (value) => (value === 0 ? 'false' : 'true')).join(',');
-    case 'FP32':
-    case 'FP64': {
-      const view = numericView(tensor.datatype, tensor.data);
-      const text = view instanceof Float32Array ? float32Text(view) : float64Text(view as Float64Array);
-      if (text !== undefined) return text;
-      throw new SpillwayError('UNSUPPORTED', `${at}: it holds NaN or infinity, which JSON cannot say; ${binary}`);
-    }
-    default:
-      return numericView(tensor.datatype, tensor.data).join(',');
-  }
-}
+export const tensorDataToJson = (tensor: TensorValue): string => tensorText(tensor, '; ask for it as a binary tensor');

@@ -1,8 +1,7 @@
 import { type Job, type Tensor, tensorsCodec } from '@spillway/contracts/messages';
-import { dataTypeName, elementCount, type NumericType, numericView, unpackBytes } from '@spillway/contracts/tensor';
+import { dataTypeName } from '@spillway/contracts/tensor';
+import { tensorText } from '@spillway/contracts/tensor-text';
 import { SpillwayError } from '@spillway/errors/spillway-error';
-
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** What a JSON result says of a job's own request. */
 export type JobFacts = { model: string; version: string; job: Pick<Job, 'job' | 'outputs' | 'degraded'> };
@@ -16,9 +15,10 @@ export type JobFacts = { model: string; version: string; job: Pick<Job, 'job' | 
 export function jobAnswer(facts: JobFacts, tensors: Uint8Array): Uint8Array {
   const { job, outputs: asked = [], degraded = '' } = facts.job;
   const outputs = select(tensorsCodec.decode(tensors).tensors, asked).map((tensor) => {
-    const { name, shape } = tensor;
-    const head = JSON.stringify({ name, datatype: dataTypeName(tensor.datatype), shape });
-    return `${head.slice(0, -1)},"data":[${elements(tensor)}]}`;
+    const { name, shape, data } = tensor;
+    const datatype = dataTypeName(tensor.datatype);
+    const head = JSON.stringify({ name, datatype, shape });
+    return `${head.slice(0, -1)},"data":[${tensorText({ name, datatype, shape, data }, '; ask for other outputs')}]}`;
   });
   const head = JSON.stringify({
     model_name: facts.model,
@@ -36,36 +36,4 @@ function select(tensors: readonly Tensor[], asked: readonly string[]): readonly 
     if (found !== undefined) return found;
     throw new SpillwayError('INVALID_REQUEST', `outputs: the model has no output "${name}"`);
   });
-}
-
-function elements(tensor: Tensor): string {
-  const { name, data } = tensor;
-  const datatype = dataTypeName(tensor.datatype);
-  const cannot = (what: string): SpillwayError =>
-    new SpillwayError('UNSUPPORTED', `output "${name}": ${what}, which JSON cannot carry`);
-  switch (datatype) {
-    case 'FP16':
-    case 'BF16':
-      throw cannot(`its datatype is ${datatype}`);
-    case 'BYTES':
-      return unpackBytes(data, elementCount(tensor.shape), name)
-        .map((element) => {
-          try {
-            return JSON.stringify(decoder.decode(element));
-          } catch {
-            throw cannot('it holds bytes that are not UTF-8');
-          }
-        })
-        .join(',');
-    case 'BOOL':
-      return Array.from(data, (value) => (value === 0 ? 'false' : 'true')).join(',');
-    default:
-      return numbers(datatype, data, cannot);
-  }
-}
-
-function numbers(datatype: NumericType, data: Uint8Array, cannot: (what: string) => SpillwayError): string {
-  const text = numericView(datatype, data).join(',');
-  if ((datatype === 'FP32' || datatype === 'FP64') && /[NI]/.test(text)) throw cannot('it holds NaN or infinity');
-  return text;
 }

@@ -36,7 +36,7 @@ test('what JSON cannot carry is a typed failure, not a wrong number', () => {
     assert.throws(() => text(tensor), { code: 'UNSUPPORTED', message });
   fails(fp32('y', [1], [Number.NaN]), /output "y": it holds NaN or infinity/);
   fails(fp32('y', [1], [Number.NEGATIVE_INFINITY]), /NaN or infinity/);
-  fails({ name: 'h', datatype: 'FP16', shape: [1], data: new Uint8Array(2) }, /datatype is FP16/);
+  fails({ name: 'h', datatype: 'FP16', shape: [1], data: new Uint8Array(2) }, /FP16 has no JSON form/);
   fails({ name: 't', datatype: 'BYTES', shape: [1], data: Uint8Array.of(1, 0, 0, 0, 0xff) }, /not UTF-8/);
 });
 

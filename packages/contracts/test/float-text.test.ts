@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from '@spillway/testing/seeded-random';
-import { float32Text } from '../../src/core/float-text.ts';
+import { float32Text } from '../src/float-text.ts';
 
 const textOf = (...values: number[]): string | undefined => float32Text(Float32Array.from(values));
 
