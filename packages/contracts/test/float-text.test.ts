@@ -16,8 +16,8 @@ test('what lies outside the usual range reads back the same too', () => {
   assert.deepEqual(Float32Array.from(JSON.parse(`[${float32Text(odd)}]`)), odd);
 });
 
-test('each of a million scattered bit patterns is a JSON number, reads back the same, and has at most nine digits', () => {
-  const scattered = Uint32Array.from({ length: 500_000 }, (_, i) => Math.imul(i + 1, 0x9e3779b1)); // Fibonacci hashing
+test('each of 400,000 scattered bit patterns is a JSON number, reads back the same, and has at most nine digits', () => {
+  const scattered = Uint32Array.from({ length: 200_000 }, (_, i) => Math.imul(i + 1, 0x9e3779b1)); // Fibonacci hashing
   // Half of them where scores and features lie; the others anywhere.
   const usual = Float32Array.from(scattered, (bits, i) => (bits / 2 ** 32 - 0.5) * 10 ** ((i % 20) - 13));
   for (const values of [new Float32Array(scattered.buffer), usual]) {
