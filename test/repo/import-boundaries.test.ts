@@ -13,6 +13,7 @@ const LEVELS: Record<string, number> = {
   config: 2,
   telemetry: 2,
   lifecycle: 2,
+  redis: 2,
   bus: 3,
   rpc: 3,
   testing: 4,
@@ -31,7 +32,7 @@ const ONE_IMPORTER: [library: RegExp, allowed: RegExp][] = [
   [/^@opentelemetry\/(?!api$)/, /^packages\/telemetry\//],
   [/^(pino|prom-client)$/, /^packages\/telemetry\//],
   [/^onnxruntime-node$/, /^services\/gpu-worker\/src\/adapters\//],
-  [/^ioredis$/, /^(services\/(cache|feature-service)\/src\/adapters\/|packages\/cli\/)/],
+  [/^ioredis$/, /^packages\/redis\/src\/client\.ts$/],
   [/^fastify$/, /^services\/gateway\/src\/adapters\//],
 ];
 
