@@ -26,12 +26,20 @@ export class Door implements Disposable {
   readonly #agent: Agent;
   readonly #request: typeof overHttp;
 
-  /** @param url http:// or https:// */
+  /** @param url http:// or https:// @throws CliError (exit code 2) for any other. */
   constructor(url: string, key: string | undefined, { connections = 64, tls }: DoorSettings = {}) {
-    this.#base = new URL(url);
+    const base = URL.canParse(url) ? new URL(url) : undefined;
+    if (base?.protocol !== 'http:' && base?.protocol !== 'https:') {
+      throw new CliError(
+        `--url: expected a URL such as http://127.0.0.1:8000 or https://mesh.example, got "${url}"`,
+        [],
+        2,
+      );
+    }
+    this.#base = base;
     this.#key = key;
     const kept = { keepAlive: true, maxSockets: connections };
-    const secure = this.#base.protocol === 'https:';
+    const secure = base.protocol === 'https:';
     this.#agent = secure ? new SecureAgent({ ...kept, ...tls }) : new Agent(kept);
     this.#request = secure ? overHttps : overHttp;
   }

@@ -24,7 +24,7 @@ export function readTls(
   urls: readonly string[],
 ): TlsOptions | undefined {
   if (ca === undefined && cert === undefined && key === undefined) return undefined;
-  if (!urls.some((url) => /^(https|grpcs):/.test(url))) {
+  if (!urls.some((url) => /^(https|grpcs):/i.test(url))) {
     throw wrong('--ca, --cert and --cert-key are for https:// and grpcs:// only');
   }
   if ((cert === undefined) !== (key === undefined)) throw wrong('--cert and --cert-key: expected both or neither');

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { testAuthority } from '@spillway/testing/certificates';
 import { integerOption, parseCommand, scaleOption } from '../../src/args.ts';
 import { CliError, type Context } from '../../src/context.ts';
+import { Door } from '../../src/door.ts';
 import { readTls, type TlsValues } from '../../src/tls-files.ts';
 
 const refuses = (run: () => unknown, message: RegExp) =>
@@ -76,4 +77,11 @@ test('files for TLS are read, and refused by their option where they are of no u
     assert.throws(() => over(values, url), { name: 'CliError', exitCode: 2, message });
   }
   await rm(folder, { recursive: true });
+});
+
+test('a door has a URL of HTTP', () => {
+  for (const url of ['mesh.example', 'grpcs://mesh.example:8001']) {
+    assert.throws(() => new Door(url, undefined), { name: 'CliError', exitCode: 2, message: /^--url: expected a URL/ });
+  }
+  new Door('https://mesh.example', undefined)[Symbol.dispose]();
 });
