@@ -1,12 +1,20 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { run as infer } from '@spillway/cli/commands/infer';
+import { run as jobs } from '@spillway/cli/commands/jobs';
+import { run as load } from '@spillway/cli/commands/load';
+import { run as models } from '@spillway/cli/commands/models';
+import { CliError, type Context } from '@spillway/cli/context';
 import { SpillwayClient, SpillwayClientError } from '@spillway/client';
+import type { LoadReport } from '@spillway/load/report';
 import { testAuthority } from '@spillway/testing/certificates';
+import { REPO } from '@spillway/testing/find-binary';
 import { type Mesh, startMesh } from '@spillway/testing/mesh';
+import { repositoryOf } from '../support/model-repository.ts';
 
 const authority = testAuthority();
 const clients = testAuthority('authority of clients');
@@ -16,12 +24,18 @@ const X = { x: new Float32Array(64) };
 
 let mesh: Mesh;
 let folder: string;
+let repository: Awaited<ReturnType<typeof repositoryOf>>;
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'spillway-tls-'));
   const gateway = authority.issue('gateway');
-  const files = { 'tls.crt': gateway.cert, 'tls.key': gateway.key, 'clients.crt': clients.cert };
+  const files = {
+    ...{ 'tls.crt': gateway.cert, 'tls.key': gateway.key, 'clients.crt': clients.cert },
+    ...{ 'ca.crt': authority.cert, 'own.crt': own.cert, 'own.key': own.key },
+  };
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+  repository = await repositoryOf(['mlp']);
   mesh = await startMesh({
+    models: repository.dir,
     serviceEnv: {
       gateway: {
         GATEWAY_ADMISSION_OFF: 'guard',
@@ -36,6 +50,7 @@ before(async () => {
 });
 after(async () => {
   await mesh?.[Symbol.asyncDispose]();
+  await repository?.[Symbol.asyncDispose]();
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -57,3 +72,65 @@ for (const door of ['https', 'grpcs'] as const) {
     }
   });
 }
+
+const contextOf = (printed: string[]): Context => ({
+  env: {},
+  cwd: folder,
+  root: REPO,
+  toolsDir: folder,
+  dataDir: folder,
+  node: process.execPath,
+  version: '0',
+  print: (line) => void printed.push(line),
+  say: () => undefined,
+});
+const CERTIFICATES = ['--ca', 'ca.crt', '--cert', 'own.crt', '--cert-key', 'own.key'];
+const ROW = JSON.stringify(new Array(64).fill(0));
+
+test('infer, models and jobs trust the authority that they are given, and show a certificate', async () => {
+  const printed: string[] = [];
+  const context = contextOf(printed);
+  const door = ['--url', urls().https, '--key', mesh.keys.standard, ...CERTIFICATES];
+  assert.equal(await infer(context, ['mlp', '--data', ROW, ...door]), 0);
+  assert.equal(await models(context, ['mlp', ...door]), 0);
+  assert.equal(await jobs(context, ['submit', 'mlp', '--data', ROW, '--wait', ...door]), 0);
+  assert.match(printed.join('\n'), /^y {2}FP32.*\nmlp: ready\n[\s\S]* succeeded {2}mlp /);
+  const stranger = ['--url', urls().https, '--ca', 'clients.crt'];
+  for (const run of [() => infer(context, ['mlp', '--data', ROW, ...stranger]), () => models(context, stranger)]) {
+    await assert.rejects(run, (error) => {
+      assert.ok(error instanceof CliError);
+      assert.match(error.message, /^https:.* does not answer: /);
+      return error.advice.some((line) => line.includes('--ca FILE'));
+    });
+  }
+});
+
+test('the load generator speaks TLS at both doors', async () => {
+  const protocols = ['http', 'grpc', 'grpc-stream'];
+  const kinds = protocols.map((protocol) => ({
+    ...{ name: protocol, protocol, key: mesh.keys.standard },
+    deadline_ms: 60_000, // this test is not about time
+  }));
+  await writeFile(join(folder, 'mix.json'), JSON.stringify({ kinds }));
+  const { https, grpcs } = urls();
+  const where = ['--url', https, '--grpc', grpcs, ...CERTIFICATES];
+  await load(contextOf([]), [
+    'mlp',
+    '--rate',
+    '60',
+    '--for',
+    '1s',
+    '--mix-file',
+    'mix.json',
+    '--json',
+    'r.json',
+    ...where,
+  ]);
+  const { phases } = JSON.parse(await readFile(join(folder, 'r.json'), 'utf8')) as LoadReport;
+  const { groups = {} } = phases[0] ?? {};
+  assert.deepEqual(Object.keys(groups).sort(), [...protocols].sort());
+  for (const group of Object.values(groups)) {
+    assert.ok(group.offered > 0);
+    assert.equal(group.good, group.offered, JSON.stringify(group.failedBy));
+  }
+});

@@ -1,11 +1,10 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
-import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { REPO } from '@spillway/testing/find-binary';
+import { say } from '../support/say.ts';
+import { aboutRun } from './about-run.ts';
 import { startLoadClient } from './client/load-client.ts';
 import { cpuOf, residentOf, withChildren } from './cpu.ts';
+import { publish } from './document.ts';
 import { type Line, type Run, ratio, summarize, table } from './report.ts';
 import { MLP, ON_MESH, startTargets, TARGETS, type Target, type TargetName } from './targets.ts';
 
@@ -27,11 +26,6 @@ Targets: ${Object.entries(TARGETS)
   .join('; ')}.`;
 
 const WARM_UP_SECONDS = 1.5;
-const DOCUMENT = join(REPO, 'docs', 'benchmarks.md');
-const BEGIN = '<!-- chain:begin, written by test/load/chain.ts -->';
-const END = '<!-- chain:end -->';
-
-const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 function readOptions() {
   const { values } = parseArgs({
@@ -107,16 +101,8 @@ async function measure(options: Options): Promise<{ runs: Run[]; memory: string 
   return { runs, memory: memoryOf(started.targets.find(({ name }) => ON_MESH.includes(name))) };
 }
 
-function commit(): string {
-  try {
-    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: REPO, encoding: 'utf8', stdio: 'pipe' }).trim();
-  } catch {
-    return 'not committed';
-  }
-}
-
 const describe = (options: Options): string =>
-  `${new Date().toISOString().slice(0, 10)}, commit ${commit()}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? 'CPU'}, Node ${process.version}; client, NATS and Redis on the same machine; ${options.seconds} s a run, medians of ${options.rounds}, ${options.inputs} distinct inputs.`;
+  `${aboutRun()} ${options.seconds} s a run, medians of ${options.rounds}, ${options.inputs} distinct inputs.`;
 
 function conclusions(lines: readonly Line[]): string {
   const at = 128;
@@ -130,13 +116,6 @@ function conclusions(lines: readonly Line[]): string {
   return known.map(([what, value]) => `${what} at ${at} connections: ${value.toFixed(2)}`).join('; ');
 }
 
-function writeDocument(text: string): void {
-  const page = existsSync(DOCUMENT) ? readFileSync(DOCUMENT, 'utf8') : `# Benchmarks\n\n${BEGIN}\n${END}\n`;
-  const [from, to] = [page.indexOf(BEGIN), page.indexOf(END)];
-  if (from === -1 || to === -1) throw new Error(`${DOCUMENT}: expected the lines "${BEGIN}" and "${END}"`);
-  writeFileSync(DOCUMENT, `${page.slice(0, from)}${BEGIN}\n${text}\n${page.slice(to)}`);
-}
-
 const options = readOptions();
 if (options.help) {
   console.log(HELP);
@@ -144,10 +123,9 @@ if (options.help) {
   const { runs, memory } = await measure(options);
   const lines = summarize(runs);
   const text = `${describe(options)}\n\n${table(lines)}\n\n${conclusions(lines)}\n\n${memory}`.trimEnd();
-  console.log(text);
+  publish(text, options.write ? 'chain' : '');
   if (options.json !== '')
     writeFileSync(options.json, JSON.stringify({ about: describe(options), lines, memory, runs }, null, 1));
-  if (options.write) writeDocument(text);
   const wrong = lines.reduce((sum, line) => sum + line.wrong, 0);
   if (wrong > 0) {
     say(`${wrong} wrong answers`);

@@ -5,9 +5,10 @@ import { parseArgs } from 'node:util';
 import { startMesh } from '@spillway/testing/mesh';
 import { table } from '../sim/run/report.ts';
 import { repositoryOf } from '../support/model-repository.ts';
+import { say } from '../support/say.ts';
 import { aboutRun } from './about-run.ts';
 import { AS_DEPLOYED } from './as-deployed.ts';
-import { writeSection } from './document.ts';
+import { publish } from './document.ts';
 import { untilServed } from './flood/mesh-metrics.ts';
 import { capacityOf } from './flood/one-flood.ts';
 import { pinWorkers } from './flood/pin.ts';
@@ -41,8 +42,6 @@ const MODELS = ['intent', 'simulated'] as const;
 type Model = (typeof MODELS)[number];
 /** 40 ms + 2 ms a row, `models/simulated/model.yaml`: what a loop without anything around would give. */
 const SIMULATED = { one: 1_000 / 42, full: (ROWS * 1_000) / (40 + 2 * ROWS) };
-
-const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 /** Rows/s of plain ONNX Runtime on the last core. */
 function bare(rows: number): number {
@@ -119,6 +118,5 @@ async function main(): Promise<void> {
       ),
     ]),
   ].join('\n\n');
-  console.log(text);
-  if (values.section !== '') writeSection(values.section, text);
+  publish(text, values.section);
 }

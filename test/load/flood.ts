@@ -2,9 +2,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startMesh } from '@spillway/testing/mesh';
+import { say } from '../support/say.ts';
 import { aboutRun } from './about-run.ts';
 import { AS_DEPLOYED } from './as-deployed.ts';
-import { writeSection } from './document.ts';
+import { publish } from './document.ts';
 import { untilServed } from './flood/mesh-metrics.ts';
 import { capacityOf, type FloodRun, oneFlood } from './flood/one-flood.ts';
 import { pinWorkers } from './flood/pin.ts';
@@ -32,8 +33,6 @@ const HELP = `Scenario O1 on the real chain: 0.7 of capacity, then several times
   --json PREFIX      writes PREFIX-<times>.json: reports for "./spillway load report"
   --section NAME     replaces that section of docs/benchmarks.md
   --help`;
-
-const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 function readOptions() {
   const { values } = parseArgs({
@@ -150,6 +149,5 @@ async function main(): Promise<void> {
     figuresTable(lines),
     options.times.map((times, n) => `${times} ×: ${late[n]}`).join('; '),
   ].join('\n\n');
-  console.log(text);
-  if (options.section !== '') writeSection(options.section, text);
+  publish(text, options.section);
 }

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { startMesh } from '@spillway/testing/mesh';
 import { jobChaos } from '../support/job-chaos.ts';
 import { repositoryOf } from '../support/model-repository.ts';
+import { say } from '../support/say.ts';
 import { aboutRun } from './about-run.ts';
 
 const HELP = `Jobs over HTTP while gateways, batchers, workers and NATS are killed in turn with SIGKILL and started again.
@@ -36,7 +37,7 @@ async function main(): Promise<void> {
     killEveryMs: Number(values['kill-every']),
     seed: Number(values.seed),
     patienceMs: 300_000,
-    onProgress: (text) => void process.stderr.write(`${text}\n`),
+    onProgress: say,
   });
   const { lost, surfacedTwice, wrong, unknown, accepted, attempts, kills, submitMs, endMs } = figures;
   const killed = Object.entries(kills).map(([name, count]) => `${name} ${count}`);

@@ -8,10 +8,11 @@ import { type Mesh, startMesh } from '@spillway/testing/mesh';
 import { connect } from 'nats';
 import { table } from '../sim/run/report.ts';
 import { repositoryOf } from '../support/model-repository.ts';
+import { say } from '../support/say.ts';
 import { aboutRun } from './about-run.ts';
 import { AS_DEPLOYED } from './as-deployed.ts';
 import { pidsOf, residentOf, withChildren } from './cpu.ts';
-import { writeSection } from './document.ts';
+import { publish } from './document.ts';
 import { untilServed } from './flood/mesh-metrics.ts';
 import { FLOOD, floodMix } from './flood/mix.ts';
 import { runFlood } from './flood/one-flood.ts';
@@ -40,8 +41,6 @@ const { values } = parseArgs({
 
 const SPAN_S = 10;
 const DEADLINE_MS = 1_000;
-
-const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 type Sample = { second: number; mib: Record<string, number> };
 
@@ -111,8 +110,7 @@ async function main(): Promise<void> {
     table(['resident, MiB', 'before', `${settle} s into it`, `${seconds} s later`, 'ratio (≤ 1.1)'], memory),
     table(['most that waited (bound)', 'frames in the stream', 'rows at the batcher'], waiting),
   ].join('\n\n');
-  console.log(text);
-  if (values.section !== '') writeSection(values.section, text);
+  publish(text, values.section);
 }
 
 if (values.help) console.log(HELP);

@@ -6,10 +6,11 @@ import { at, phaseOf } from '@spillway/load/report-parts';
 import { runLoad } from '@spillway/load/run-load';
 import { type Mesh, startMesh } from '@spillway/testing/mesh';
 import { table } from '../sim/run/report.ts';
+import { say } from '../support/say.ts';
 import { aboutRun } from './about-run.ts';
 import { AS_DEPLOYED } from './as-deployed.ts';
 import { cpuOf } from './cpu.ts';
-import { writeSection } from './document.ts';
+import { publish } from './document.ts';
 import { untilServed } from './flood/mesh-metrics.ts';
 import { standardKind } from './flood/mix.ts';
 import { capacityOf } from './flood/one-flood.ts';
@@ -48,7 +49,7 @@ type Cost = { what: string; perSecond: number; us: number; p50: number | null; p
 async function costOf(mesh: Mesh, what: string, kind: Kind): Promise<Cost & { report: LoadReport }> {
   const [rate, seconds] = [Number(values.rate), Number(values.seconds)];
   const pids = { gateway: mesh.of('gateway').map(({ pid }) => pid) };
-  process.stderr.write(`${what}: ${rate}/s for ${seconds} s\n`);
+  say(`${what}: ${rate}/s for ${seconds} s`);
   const run = (ms: number): Promise<LoadReport> =>
     runLoad({
       kinds: [kind],
@@ -98,6 +99,5 @@ async function main(): Promise<void> {
     table(head, [answered, atDoor, decided].map(line)),
     `H = ${gateway.toFixed(0)} / ${model.toFixed(0)} = ${h.toFixed(1)}: what one gateway carries (${FAST}, ${CONNECTIONS} connections, everything on the same cores) over the capacity of ${values.model}.`,
   ].join('\n\n');
-  console.log(text);
-  if (values.section !== '') writeSection(values.section, text);
+  publish(text, values.section);
 }

@@ -6,9 +6,10 @@ import { type Figure, within } from '../sim/measure/figures.ts';
 import { bound, shown, table } from '../sim/run/report.ts';
 import { loadFilter } from '../support/load-faults.ts';
 import { repositoryOf } from '../support/model-repository.ts';
+import { say } from '../support/say.ts';
 import { aboutRun } from './about-run.ts';
 import { AS_DEPLOYED } from './as-deployed.ts';
-import { writeSection } from './document.ts';
+import { publish } from './document.ts';
 import { untilServed } from './flood/mesh-metrics.ts';
 import { o03 } from './scenarios/o03.ts';
 import { o04 } from './scenarios/o04.ts';
@@ -58,15 +59,14 @@ async function main(): Promise<void> {
         rows.push([one.name, 'not run: no --traces', '', '', '']);
         continue;
       }
-      process.stderr.write(`${id}: ${one.name}\n`);
+      say(`${id}: ${one.name}`);
       for (const [n, figure] of (await measure(one, traces)).entries())
         rows.push(line(n === 0 ? one.name : '', figure));
-      process.stderr.write(`${table(HEAD, rows.slice(-8))}\n`);
+      say(table(HEAD, rows.slice(-8)));
     }
   }
   const text = `${aboutRun()} Model ${MODEL}.\n\n${table(HEAD, rows)}`;
-  console.log(text);
-  if (values.section !== '') writeSection(values.section, text);
+  publish(text, values.section);
 }
 
 const HEAD = ['case', 'figure', 'must', 'measured', ''];
@@ -98,7 +98,6 @@ async function measure(one: Case, traces: readonly string[]): Promise<Figure[]> 
   const faulty = one.loadFaults ? await busProxy() : {};
   await using mesh = await startMesh({ env: AS_DEPLOYED, models: models.dir, ...one.mesh, ...faulty });
   await untilServed(mesh, MODEL);
-  const say = (text: string): void => void process.stderr.write(`${text}\n`);
   return await one.run({ mesh, seed: Number(values.seed), traces, say, loadFaults });
 }
 

@@ -13,6 +13,7 @@ const LEVELS: Record<string, number> = {
   config: 2,
   telemetry: 2,
   lifecycle: 2,
+  redis: 2,
   bus: 3,
   rpc: 3,
   testing: 4,
@@ -26,12 +27,12 @@ const CLIENT_USES: string[] = [];
 const ONE_IMPORTER: [library: RegExp, allowed: RegExp][] = [
   [/^nats$/, /^packages\/(bus\/src\/nats-client\.ts|client\/)/],
   [/^@grpc\/grpc-js$/, /^packages\/(rpc|client|load)\//], // load: a client of any server, with none of the mesh's manners
-  [/^@grpc\/(proto-loader|reflection)$/, /^packages\/(rpc|contracts|client)\//],
+  [/^@grpc\/proto-loader$/, /^packages\/(rpc|client)\//],
   [/^protobufjs$/, /^packages\/(contracts|cli)\//], // the CLI reads OTLP, whose messages are not the mesh's
   [/^@opentelemetry\/(?!api$)/, /^packages\/telemetry\//],
   [/^(pino|prom-client)$/, /^packages\/telemetry\//],
   [/^onnxruntime-node$/, /^services\/gpu-worker\/src\/adapters\//],
-  [/^ioredis$/, /^(services\/(cache|feature-service)\/src\/adapters\/|packages\/cli\/)/],
+  [/^ioredis$/, /^packages\/redis\/src\/client\.ts$/],
   [/^fastify$/, /^services\/gateway\/src\/adapters\//],
 ];
 
@@ -39,11 +40,18 @@ const BUILTINS = new Set(builtinModules);
 /** Functions of bytes and values only. */
 const CORE_BUILTINS = /^node:(crypto|buffer|util|assert|zlib)(\/|$)/;
 
+/** What a workspace must have installed for this import; undefined: nothing, it is its own or Node's. */
+function libraryOf({ from }: Import, { name }: Workspace): string | undefined {
+  if (from.startsWith('.') || from.startsWith('node:')) return undefined;
+  const used = own(from);
+  if (used === undefined) return packageOf(from);
+  return used.name === name ? undefined : `@spillway/${used.name}`;
+}
+
 const own = (from: string): { name: string; path: string } | undefined => {
   const match = /^@spillway\/([^/]+)(?:\/(.+))?$/.exec(from);
   return match ? { name: match[1] as string, path: match[2] ?? '' } : undefined;
 };
-const isForeign = (from: string): boolean => !from.startsWith('.') && !from.startsWith('node:') && !own(from);
 const packageOf = (from: string): string =>
   from
     .split('/')
@@ -120,15 +128,29 @@ test('a foreign library has one importer', () => {
 });
 
 test('what a workspace imports is declared in its package.json, and builtins are written with node:', () => {
-  const breaks = (entry: Import, { manifest, name }: Workspace): boolean => {
-    if (entry.from.startsWith('.') || entry.from.startsWith('node:')) return false;
-    const used = own(entry.from);
-    if (used?.name === name) return false;
-    const library = used ? `@spillway/${used.name}` : packageOf(entry.from);
-    if (isForeign(entry.from) && BUILTINS.has(library)) return true;
+  const breaks = (entry: Import, workspace: Workspace): boolean => {
+    const library = libraryOf(entry, workspace);
+    if (library === undefined) return false;
+    if (BUILTINS.has(library)) return true;
+    const { manifest } = workspace;
     const always = { ...manifest.peerDependencies, ...manifest.dependencies };
     const declared = inSrc(entry) ? always : { ...always, ...manifest.devDependencies };
     return declared?.[library] === undefined;
   };
   assert.deepEqual(offenders(breaks), []);
+});
+
+test('what a package.json declares is imported: dependencies by src, what only tests need is in devDependencies', () => {
+  const idle = all.flatMap(({ workspace, imports }) => {
+    const { kind, manifest, name } = workspace;
+    const usedBy = (entries: Import[]) => new Set(entries.map((entry) => libraryOf(entry, workspace)));
+    const bySrc = usedBy(imports.filter((entry) => kind === 'test' || inSrc(entry)));
+    const byOthers = usedBy(imports.filter((entry) => !inSrc(entry)));
+    const { dependencies = {}, peerDependencies = {}, devDependencies = {} } = manifest;
+    return [
+      ...Object.keys({ ...peerDependencies, ...dependencies }).filter((library) => !bySrc.has(library)),
+      ...Object.keys(devDependencies).filter((library) => !byOthers.has(library) || dependencies[library]),
+    ].map((library) => `${name}: ${library}`);
+  });
+  assert.deepEqual(idle, []);
 });

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { REPO } from '@spillway/testing/find-binary';
+import { say } from '../support/say.ts';
 import { BASELINES } from './baselines/server.ts';
 import { MECHANISMS, type Mechanism } from './chain/spec.ts';
 import { document, STEPS, TELLING, TOGETHER } from './run/document.ts';
@@ -40,8 +41,6 @@ const COMPARED = [
   'rows run for nobody',
 ];
 const DOCUMENT = join(REPO, 'docs', 'overload-simulation.md');
-
-const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 function readOptions() {
   const { values, positionals } = parseArgs({

@@ -1,5 +1,8 @@
-import { Agent, request } from 'node:http';
+import { Agent, request as overHttp } from 'node:http';
+import { request as overHttps, Agent as SecureAgent } from 'node:https';
+import type { TlsOptions } from '@spillway/client';
 import { CliError } from './context.ts';
+import { TLS_ADVICE } from './tls-files.ts';
 
 /** A tensor of the Open Inference Protocol as JSON carries it. */
 export type JsonTensor = { name: string; datatype: string; shape: number[]; data: unknown[] };
@@ -14,16 +17,31 @@ export type ModelMetadata = {
 export type InferBody = { id?: string; inputs: JsonTensor[]; parameters?: Record<string, unknown> };
 export type Answer = { status: number; headers: Record<string, string>; body: unknown; tookMs: number };
 
+export type DoorSettings = { connections?: number; tls?: TlsOptions | undefined };
+
 /** The gateway's HTTP door, as any client would use it. Keeps its connections; dispose closes them. */
 export class Door implements Disposable {
   readonly #base: URL;
   readonly #key: string | undefined;
   readonly #agent: Agent;
+  readonly #request: typeof overHttp;
 
-  constructor(url: string, key: string | undefined, connections = 64) {
-    this.#base = new URL(url);
+  /** @param url http:// or https:// @throws CliError (exit code 2) for any other. */
+  constructor(url: string, key: string | undefined, { connections = 64, tls }: DoorSettings = {}) {
+    const base = URL.canParse(url) ? new URL(url) : undefined;
+    if (base?.protocol !== 'http:' && base?.protocol !== 'https:') {
+      throw new CliError(
+        `--url: expected a URL such as http://127.0.0.1:8000 or https://mesh.example, got "${url}"`,
+        [],
+        2,
+      );
+    }
+    this.#base = base;
     this.#key = key;
-    this.#agent = new Agent({ keepAlive: true, maxSockets: connections });
+    const kept = { keepAlive: true, maxSockets: connections };
+    const secure = base.protocol === 'https:';
+    this.#agent = secure ? new SecureAgent({ ...kept, ...tls }) : new Agent(kept);
+    this.#request = secure ? overHttps : overHttp;
   }
 
   infer(model: string, body: InferBody, headers: Record<string, string> = {}): Promise<Answer> {
@@ -48,7 +66,7 @@ export class Door implements Disposable {
     const text = body === undefined ? undefined : JSON.stringify(body);
     const startedMs = performance.now();
     return new Promise((resolve, reject) => {
-      const outgoing = request(
+      const outgoing = this.#request(
         new URL(path, this.#base),
         {
           method,
@@ -81,11 +99,7 @@ export class Door implements Disposable {
         },
       );
       const fail = (error: Error) =>
-        reject(
-          new CliError(`${this.#base.origin} does not answer: ${error.message}`, [
-            'Is a mesh running? ./spillway status',
-          ]),
-        );
+        reject(new CliError(`${this.#base.origin} does not answer: ${error.message}`, adviceOnAway(this.#base.href)));
       outgoing.on('timeout', () => outgoing.destroy(new Error('no answer within 120 s')));
       outgoing.on('error', fail);
       outgoing.end(text);
@@ -104,6 +118,12 @@ function parseOrText(text: string): unknown {
     return text;
   }
 }
+
+/** What to look at when no answer came. */
+export const adviceOnAway = (url: string): string[] => [
+  'Is a mesh running? ./spillway status',
+  ...(url.startsWith('https:') ? [TLS_ADVICE] : []),
+];
 
 /** The error field of an OIP answer, with its status. */
 export function errorText({ status, body }: Answer): string {

@@ -1,19 +1,22 @@
-import { SpillwayClient, SpillwayClientError } from '@spillway/client';
+import { SpillwayClient, SpillwayClientError, type TlsOptions } from '@spillway/client';
 import { CliError, type Context } from './context.ts';
 import { readDevKey } from './dev-key.ts';
+import { adviceOnAway } from './door.ts';
 import { readState } from './state-file.ts';
+import { readTls, TLS_OPTIONS, type TlsValues } from './tls-files.ts';
 
 /** Options of every command that talks to the mesh's HTTP door. */
-export const DOOR_OPTIONS = { url: { type: 'string' }, key: { type: 'string' } } as const;
+export const DOOR_OPTIONS = { url: { type: 'string' }, key: { type: 'string' }, ...TLS_OPTIONS } as const;
 
-export type DoorValues = { url?: string | undefined; key?: string | undefined };
+export type DoorValues = { url?: string | undefined; key?: string | undefined } & TlsValues;
+export type DoorAddress = { url: string; key: string | undefined; tls: TlsOptions | undefined };
 
 /** The door that was named, else that of the mesh that runs here. @throws CliError when there is neither. */
-export function doorOf(context: Context, { url, key }: DoorValues): { url: string; key: string | undefined } {
-  const found = url ?? readState(context.dataDir)?.endpoints.http;
-  if (found === undefined)
+export function doorOf(context: Context, values: DoorValues): DoorAddress {
+  const url = values.url ?? readState(context.dataDir)?.endpoints.http;
+  if (url === undefined)
     throw new CliError('no mesh is running', ['Start one: ./spillway up   Or name its door: --url URL']);
-  return { url: found, key: key ?? readDevKey(context.dataDir) };
+  return { url, key: values.key ?? readDevKey(context.dataDir), tls: readTls(context, values, [url]) };
 }
 
 /** @throws CliError in the mesh's own words for what it refuses. */
@@ -22,16 +25,17 @@ export async function withClient<T>(
   values: DoorValues,
   work: (client: SpillwayClient) => Promise<T>,
 ): Promise<T> {
-  await using client = new SpillwayClient(doorOf(context, values));
+  const door = doorOf(context, values);
+  await using client = new SpillwayClient(door);
   try {
     return await work(client);
   } catch (error) {
-    if (error instanceof SpillwayClientError) throw new CliError(error.message, adviceOf(error));
+    if (error instanceof SpillwayClientError) throw new CliError(error.message, adviceOf(error, door));
     throw error;
   }
 }
 
-const adviceOf = ({ code, reason, requestId }: SpillwayClientError): string[] => {
-  if (reason === 'connection') return ['Is a mesh running? ./spillway status'];
+const adviceOf = ({ code, reason, requestId }: SpillwayClientError, { url }: DoorAddress): string[] => {
+  if (reason === 'connection') return adviceOnAway(url);
   return [[code, reason, requestId && `request ${requestId}`].filter(Boolean).join(', ')];
 };

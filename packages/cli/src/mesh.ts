@@ -104,7 +104,7 @@ async function untilServed({ say }: Context, state: MeshState, key: string, abor
   const gateways = state.services.filter(({ name }) => name === 'gateway');
   const sinceMs = performance.now();
   for (const { ports } of gateways) {
-    using door = new Door(`http://127.0.0.1:${ports['http']}`, key, 1);
+    using door = new Door(`http://127.0.0.1:${ports['http']}`, key, { connections: 1 });
     for (;;) {
       const served = await door.readyModels().catch((): string[] => []);
       const missing = wanted.filter((name) => !served.includes(name));

@@ -201,7 +201,19 @@ export const cancelCodec = codec<Cancel>('spillway.v1.Cancel');
 export const loadStateCodec = codec<LoadState>('spillway.v1.LoadState');
 export const gatewayStatisticsCodec = codec<GatewayStatistics>('spillway.v1.GatewayStatistics');
 
-/** gRPC paths of the mesh's streams. */
-export const DISPATCH_PATH = '/spillway.v1.Dispatch/Work';
-export const FEATURES_PATH = '/spillway.v1.Features/Fetch';
-export const CACHE_PATH = '/spillway.v1.Cache/Access';
+/** The mesh's streams over gRPC: path and messages of each. */
+export const DISPATCH_METHOD = {
+  path: '/spillway.v1.Dispatch/Work',
+  request: workerMessageCodec,
+  response: batcherMessageCodec,
+};
+export const FEATURES_METHOD = {
+  path: '/spillway.v1.Features/Fetch',
+  request: fetchRequestCodec,
+  response: fetchResponseCodec,
+};
+export const CACHE_METHOD = {
+  path: '/spillway.v1.Cache/Access',
+  request: cacheRequestCodec,
+  response: cacheResponseCodec,
+};

@@ -18,7 +18,7 @@ export function untilSignal(...signals: NodeJS.Signals[]): Promise<string> {
 }
 
 /**
- * For the last line of a `main.ts`, when everything is closed: ends the process after `graceMs` if something still keeps it
+ * For the end of a program, when everything is closed: ends the process after `graceMs` if something still keeps it
  * alive. The NATS client leaves a timer behind when a watch was still opening at the close (2.29.3); a service that has drained
  * must not wait for that to be killed.
  */

@@ -43,7 +43,7 @@ class InferStream {
   #lastId = 0;
 
   constructor(target: GrpcTarget, kind: Kind, payload: Payload) {
-    this.#client = openClient(target.address);
+    this.#client = openClient(target);
     this.#target = target;
     this.#kind = kind;
     this.#payload = payload;

@@ -1,15 +1,13 @@
 import { type Client, type Metadata, status as Status, type StatusObject } from '@grpc/grpc-js';
 import { HEADERS } from '@spillway/contracts/headers';
 import type { Answer, Attempt, Transport } from './attempt.ts';
-import { metadataOf, metadataText, openClient, sameBytes } from './grpc-client.ts';
+import { type GrpcDoor, metadataOf, metadataText, openClient, sameBytes } from './grpc-client.ts';
 import { INFER_PATH, readInferResponse } from './infer-message.ts';
 import type { Payload } from './payload.ts';
 import { answered, notAnswered } from './receipt.ts';
 import { requestHeaders } from './request-headers.ts';
 
-export type GrpcTarget = {
-  /** host:port */
-  address: string;
+export type GrpcTarget = GrpcDoor & {
   /** Connections of each kind: kinds share none, so that no class waits behind another one's. */
   channels: number;
   /** Beyond the deadline until grpc-js ends a call: a reset, of which a connection survives few. */
@@ -23,7 +21,7 @@ export function grpcTransport(target: GrpcTarget, payloadOf: (kindIndex: number)
   const metadata = new Map<string, Metadata>();
   let calls = 0;
   const clientOf = (kindIndex: number): Client => {
-    clients[kindIndex] ??= Array.from({ length: target.channels }, () => openClient(target.address));
+    clients[kindIndex] ??= Array.from({ length: target.channels }, () => openClient(target));
     calls += 1;
     return clients[kindIndex][calls % target.channels] as Client;
   };

@@ -1,4 +1,5 @@
-import { connect, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
+import { connect as connectTls, type SecureContext } from 'node:tls';
 import { type HttpResponse, readResponse } from './http-response.ts';
 
 export type HttpReply = HttpResponse | { status: 0; reason: string };
@@ -14,7 +15,13 @@ type Exchange = {
 /** Servers close connections that were idle for 5 s (Node, uvicorn); a request that crosses with that would fail for nothing. */
 const MAX_IDLE_MS = 4_000;
 
-export type HttpPoolOptions = { host: string; port: number; maxConnections: number };
+export type HttpPoolOptions = {
+  host: string;
+  port: number;
+  maxConnections: number;
+  /** Absent: plain HTTP. One for all connections: authorities are read once. */
+  tls?: SecureContext | undefined;
+};
 
 /**
  * Keep-alive connections on raw sockets, without pipelining: a request takes an idle one, or opens one. When all
@@ -77,9 +84,9 @@ export class HttpPool {
   }
 
   #open(): Connection {
-    const { host, port } = this.#options;
+    const { host, port, tls } = this.#options;
     const connection = new Connection(
-      { host, port, buffer: this.#buffer },
+      { host, port, tls, buffer: this.#buffer },
       {
         free: (freed) => this.#freed(freed),
         gone: (lost, exchange) => this.#gone(lost, exchange),
@@ -121,6 +128,8 @@ type Events = {
   gone(connection: Connection, exchange: Exchange | undefined): void;
 };
 
+type Address = { host: string; port: number; tls: SecureContext | undefined; buffer: Buffer };
+
 class Connection {
   idleSinceMs = 0;
   readonly #socket: Socket;
@@ -129,13 +138,9 @@ class Connection {
   #text = '';
   #failure = 'connection lost';
 
-  constructor(to: { host: string; port: number; buffer: Buffer }, events: Events) {
+  constructor(to: Address, events: Events) {
     this.#events = events;
-    const callback = (size: number, bytes: Uint8Array): boolean => {
-      this.#received((bytes as Buffer).toString('latin1', 0, size));
-      return true;
-    };
-    this.#socket = connect({ host: to.host, port: to.port, noDelay: true, onread: { buffer: to.buffer, callback } });
+    this.#socket = to.tls === undefined ? this.#plain(to) : this.#secure(to);
     this.#socket.on('error', (error: NodeJS.ErrnoException) => {
       this.#failure = error.code ?? 'connection lost';
     });
@@ -145,6 +150,21 @@ class Connection {
       this.#exchange = undefined;
       this.#events.gone(this, exchange);
     });
+  }
+
+  #plain({ host, port, buffer }: Address): Socket {
+    const callback = (size: number, bytes: Uint8Array): boolean => {
+      this.#received((bytes as Buffer).toString('latin1', 0, size));
+      return true;
+    };
+    return connect({ host, port, noDelay: true, onread: { buffer, callback } });
+  }
+
+  #secure({ host, port, tls }: Address): Socket {
+    const servername = isIP(host) === 0 ? host : '';
+    const socket = connectTls({ host, port, servername, secureContext: tls, ALPNProtocols: ['http/1.1'] });
+    socket.setNoDelay(true);
+    return socket.on('data', (bytes: Buffer) => this.#received(bytes.toString('latin1')));
   }
 
   get failure(): string {

@@ -1,3 +1,4 @@
+import { createSecureContext } from 'node:tls';
 import { HEADERS } from '@spillway/contracts/headers';
 import type { Answer, Attempt, Transport } from './attempt.ts';
 import { failed } from './attempt.ts';
@@ -6,9 +7,12 @@ import { headerOf } from './http-response.ts';
 import type { Payload } from './payload.ts';
 import { answered, notAnswered } from './receipt.ts';
 import { requestHeaders } from './request-headers.ts';
+import type { TlsTexts } from './tls-texts.ts';
 
 export type HttpTarget = {
+  /** http:// or https:// */
   url: URL;
+  tls: TlsTexts;
   /** Path of a request; `{model}` stands for the model. */
   path: string;
   maxConnections: number;
@@ -21,8 +25,9 @@ export type HttpTransport = Transport & { readonly pool: HttpPool };
 /** Infer requests as JSON over HTTP/1.1. One pool of connections serves all kinds. */
 export function httpTransport(target: HttpTarget, payloadOf: (kindIndex: number) => Payload): HttpTransport {
   const { url } = target;
-  const port = Number(url.port || 80);
-  const pool = new HttpPool({ host: url.hostname, port, maxConnections: target.maxConnections });
+  const tls = url.protocol === 'https:' ? createSecureContext(target.tls) : undefined;
+  const port = Number(url.port || (tls === undefined ? 80 : 443));
+  const pool = new HttpPool({ host: url.hostname, port, maxConnections: target.maxConnections, tls });
   const heads: string[] = [];
   const headOf = ({ kind, kindIndex }: Attempt): string => {
     heads[kindIndex] ??= requestHead(target, kind.model, requestHeaders(kind, target.plain));

@@ -1,5 +1,6 @@
 import type { Transport } from './attempt.ts';
 import { eventsTransport } from './events-transport.ts';
+import type { GrpcDoor } from './grpc-client.ts';
 import { grpcStreamTransport } from './grpc-stream-transport.ts';
 import { grpcTransport } from './grpc-transport.ts';
 import { httpTransport } from './http-transport.ts';
@@ -10,14 +11,19 @@ import { fetchInputs } from './model-metadata.ts';
 import { makePayload, type Payload } from './payload.ts';
 import { randomStream } from './random.ts';
 import { requestHeaders } from './request-headers.ts';
+import type { TlsTexts } from './tls-texts.ts';
 
 /** Where the doors are. */
 export type Targets = {
+  /** http:// or https:// */
   http?: string;
   /** Path of an infer request, with `{model}`. Default: that of the Open Inference Protocol. */
   path?: string;
+  /** `host:port`; with TLS `grpcs://host:port`. */
   grpc?: string;
   nats?: string;
+  /** For https:// and grpcs://. */
+  tls?: TlsTexts;
 };
 
 export type InputChoice = {
@@ -75,30 +81,42 @@ async function open(
 ): Promise<Transport> {
   if (protocol === 'http') {
     const url = httpUrl(targets.http);
-    return httpTransport({ url, path: targets.path ?? OIP_PATH, maxConnections, plain }, payloadOf);
+    const { path = OIP_PATH, tls = {} } = targets;
+    return httpTransport({ url, tls, path, maxConnections, plain }, payloadOf);
   }
   if (protocol === 'events') {
     if (targets.nats === undefined) throw new LoadError('events: expected the URL of NATS');
     const tenants = [...new Set(kinds.filter((kind) => kind.protocol === 'events').map((kind) => kind.tenant))];
     return eventsTransport({ url: targets.nats, tenants, runId }, payloadOf);
   }
-  if (targets.grpc === undefined) throw new LoadError(`${protocol}: expected host:port of the gRPC door`);
-  const target = { address: targets.grpc, channels, patienceMs, plain };
+  const target = { ...grpcDoor(protocol, targets), channels, patienceMs, plain };
   return protocol === 'grpc' ? grpcTransport(target, payloadOf) : grpcStreamTransport(target, payloadOf);
 }
 
 function httpUrl(text: string | undefined): URL {
   if (text === undefined) throw new LoadError('expected the URL of the HTTP door');
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol === 'http:') return url;
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return url;
   throw new LoadError(`expected a URL such as http://127.0.0.1:8000, got "${text}"`);
+}
+
+const GRPC_DOOR = /^(?:(grpcs?):\/\/)?([^/]+:\d+)\/?$/;
+
+function grpcDoor(protocol: Protocol, { grpc, tls = {} }: Targets): GrpcDoor {
+  const [, scheme, address] = GRPC_DOOR.exec(grpc ?? '') ?? [];
+  if (address !== undefined) return { address, tls: scheme === 'grpcs' ? tls : undefined };
+  throw new LoadError(`${protocol}: expected host:port of the gRPC door, or grpcs://host:port, got "${grpc ?? ''}"`);
 }
 
 async function makePayloads({ kinds, targets, inputs, seed, plain }: TransportOptions): Promise<Payload[]> {
   const known = new Map<string, readonly TensorSpec[]>(Object.entries(inputs.tensors ?? {}));
   for (const kind of kinds) {
     if (known.has(kind.model)) continue;
-    known.set(kind.model, await fetchInputs(httpUrl(targets.http), kind.model, requestHeaders(kind, plain)));
+    const url = httpUrl(targets.http);
+    known.set(
+      kind.model,
+      await fetchInputs(kind.model, { url, tls: targets.tls ?? {}, headers: requestHeaders(kind, plain) }),
+    );
   }
   return kinds.map((kind, index) => {
     const make: InputOptions = {

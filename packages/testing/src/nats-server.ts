@@ -5,20 +5,9 @@ import { Child } from './child.ts';
 import { findBinary, REPO } from './find-binary.ts';
 import { freePort } from './free-port.ts';
 import { answersWith } from './tcp-ready.ts';
+import { type TestServer, testServer } from './test-server.ts';
 
-export type TestServer = AsyncDisposable & {
-  readonly url: string;
-  readonly port: number;
-  /** Of the running process; another one after a restart. */
-  readonly pid: number;
-  /** SIGKILL unless told otherwise; waits for the end, except for SIGSTOP and SIGCONT. */
-  kill(signal?: NodeJS.Signals): Promise<void>;
-  /** SIGTERM and the end; the store stays until disposal. */
-  stop(): Promise<void>;
-  /** Stops it if it runs, then starts it with the same port and store. */
-  restart(): Promise<void>;
-  log(): string;
-};
+export type { TestServer } from './test-server.ts';
 
 export type NatsServerOptions = {
   /** Store of JetStream. Default: a temporary folder that is removed at the end. */
@@ -42,23 +31,6 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
     await child.until(() => answersWith(port, '', 'INFO {'), 10_000);
     return child;
   };
-  let child = await start();
-  return {
-    url: `nats://127.0.0.1:${port}`,
-    port,
-    get pid() {
-      return child.pid;
-    },
-    kill: (signal) => child.kill(signal),
-    stop: () => child.stop(),
-    restart: async () => {
-      await child.stop();
-      child = await start();
-    },
-    log: () => child.tail(200),
-    [Symbol.asyncDispose]: async () => {
-      await child.stop(2_000);
-      await rm(temporary, { recursive: true, force: true });
-    },
-  };
+  const dispose = (): Promise<void> => rm(temporary, { recursive: true, force: true });
+  return testServer({ url: `nats://127.0.0.1:${port}`, port, dispose }, start);
 }

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { Child } from './child.ts';
 import { findBinary, REPO } from './find-binary.ts';
 import { freePort } from './free-port.ts';
-import type { TestServer } from './nats-server.ts';
 import { answersWith } from './tcp-ready.ts';
+import { type TestServer, testServer } from './test-server.ts';
 
 /** The configuration that `./spillway up` uses; arguments win over it. */
 const CONFIGURATION = join(REPO, 'infra', 'redis.conf');
@@ -23,23 +23,6 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
     await child.until(() => answersWith(port, 'PING\r\n', '+PONG'), 10_000);
     return child;
   };
-  let child = await start();
-  return {
-    url: `redis://127.0.0.1:${port}`,
-    port,
-    get pid() {
-      return child.pid;
-    },
-    kill: (signal) => child.kill(signal),
-    stop: () => child.stop(),
-    restart: async () => {
-      await child.stop();
-      child = await start();
-    },
-    log: () => child.tail(200),
-    [Symbol.asyncDispose]: async () => {
-      await child.stop(2_000);
-      await rm(dir, { recursive: true, force: true });
-    },
-  };
+  const dispose = (): Promise<void> => rm(dir, { recursive: true, force: true });
+  return testServer({ url: `redis://127.0.0.1:${port}`, port, dispose }, start);
 }

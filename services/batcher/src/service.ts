@@ -26,6 +26,7 @@ import { WorkerServer } from './adapters/worker-server.ts';
 import { type BatcherConfig, batcherConfig } from './config.ts';
 import { Cancelled } from './core/cancelled.ts';
 import { Dispatcher, TICK_MS } from './core/dispatcher.ts';
+import { forgetRequests, handBack, takeStrandedJobs } from './core/hand-back.ts';
 import type { Mechanism } from './core/model-queues.ts';
 import { OwnLevel } from './core/own-level.ts';
 import type { Returned } from './core/returns.ts';
@@ -149,7 +150,7 @@ export async function startBatcher(config: BatcherConfig): Promise<Batcher> {
   bus.onUp(() => waitingFor.delete('nats'));
   bus.onDown(() => {
     waitingFor.add('nats');
-    const forgotten = dispatcher.forgetRequests();
+    const forgotten = forgetRequests(dispatcher, clock.now());
     if (forgotten.length > 0) telemetry.dropped('bus_down', forgotten);
   });
   const ticks = setInterval(() => {
@@ -218,13 +219,13 @@ export async function startBatcher(config: BatcherConfig): Promise<Batcher> {
     dispatcher.draining = true;
     const models = [...dispatcher.models()];
     for (const [model] of models) {
-      dispatcher.handBack(model, 'untouched');
+      handBack(dispatcher, model, 'untouched');
       loop.wake(model); // the rest of what was begun leaves from here
     }
     const waiting = () => models.some(([, queues]) => !queues.requests.empty || !queues.jobs.empty);
     await until(() => !waiting(), Math.min(FLUSH_MS, leftMs() / 2));
-    for (const [model] of models) dispatcher.handBack(model, 'all');
-    const stranded = models.flatMap(([model]) => dispatcher.takeStrandedJobs(model));
+    for (const [model] of models) handBack(dispatcher, model, 'all');
+    const stranded = models.flatMap(([model]) => takeStrandedJobs(dispatcher, model));
     const reissued = Promise.allSettled(stranded.map((work) => reissueJob(bus, work)));
     workers.sendDrain();
     await until(() => dispatcher.inFlight.size === 0, leftMs());

@@ -1,4 +1,5 @@
 import type { CacheGet } from '@spillway/contracts/messages';
+import type { BreakerChange } from '@spillway/lifecycle/breaker';
 import type { Clock } from '@spillway/lifecycle/clock';
 import type { Logger } from '@spillway/telemetry/logger';
 import { counterOf, type Metrics } from '@spillway/telemetry/metrics';
@@ -6,7 +7,6 @@ import { ATTRIBUTES, LATENCY_BUCKETS, METRICS, SPANS } from '@spillway/telemetry
 import { recordSpan } from '@spillway/telemetry/spans';
 import type { MemoryTier } from './adapters/memory-tier.ts';
 import type { Read, WriteOutcome } from './adapters/redis-tier.ts';
-import type { BreakerChange } from './core/breaker.ts';
 import type { KeepRefusal } from './core/keep.ts';
 
 /** Where a value came from; '': nowhere, a miss. */

@@ -1,18 +1,5 @@
-import { ConfigError } from '@spillway/config/config-error';
-import { yieldBackgroundThreads } from '@spillway/lifecycle/background-threads';
-import { exitWithin, untilSignal } from '@spillway/lifecycle/signals';
+import { runService } from '@spillway/lifecycle/run-service';
 import { featureServiceConfig } from './config.ts';
 import { startFeatureService } from './service.ts';
 
-yieldBackgroundThreads();
-try {
-  const config = featureServiceConfig.load(process.env);
-  await using service = await startFeatureService(config); // connect outward first, listen last
-  await untilSignal('SIGTERM', 'SIGINT'); // a second signal exits at once
-  await service.drain(config.drainTimeoutMs);
-} catch (error) {
-  if (!(error instanceof ConfigError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = error.exitCode;
-}
-exitWithin(1_000);
+await runService(() => featureServiceConfig.load(process.env), startFeatureService);

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { wallClock } from '@spillway/lifecycle/clock';
-import { closeRedis, openRedis } from './adapters/redis-client.ts';
+import { closeRedis, openRedis } from '@spillway/redis/client';
 import { seedRedis, seedSqlite } from './adapters/seeder.ts';
 import { loadViews } from './adapters/view-files.ts';
 import { featureServiceConfig, SERVICE_DIR } from './config.ts';

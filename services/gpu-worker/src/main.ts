@@ -1,18 +1,8 @@
-import { ConfigError } from '@spillway/config/config-error';
-import { yieldBackgroundThreads } from '@spillway/lifecycle/background-threads';
-import { exitWithin, untilSignal } from '@spillway/lifecycle/signals';
+import { runService } from '@spillway/lifecycle/run-service';
 import { gpuWorkerConfig } from './config.ts';
 import { startGpuWorker } from './service.ts';
 
-yieldBackgroundThreads();
-try {
-  const config = gpuWorkerConfig.load(process.env);
-  await using worker = await startGpuWorker(config, process.env); // models load while the bus connects
-  await untilSignal('SIGTERM', 'SIGINT'); // a second signal exits at once
-  await worker.drain(config.drainTimeoutMs);
-} catch (error) {
-  if (!(error instanceof ConfigError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = error.exitCode;
-}
-exitWithin(1_000);
+await runService(
+  () => gpuWorkerConfig.load(process.env),
+  (config) => startGpuWorker(config, process.env), // models load while the bus connects
+);

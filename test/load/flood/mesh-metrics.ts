@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Mesh, Service } from '@spillway/testing/mesh';
+import { metric } from '../../support/mesh-fixture.ts';
 
 /** Resolves when a worker serves the model and the gateway knows of it. */
 export async function untilServed(mesh: Mesh, model: string): Promise<void> {
@@ -17,15 +18,6 @@ export async function counterSum(
   name: string,
   has: Record<string, string> = {},
 ): Promise<number> {
-  const bodies = await Promise.all(
-    mesh.of(service).map(async ({ health }) => (await fetch(`http://${health}/metrics`)).text()),
-  );
-  const wanted = Object.entries(has).map(([label, value]) => `${label}="${value}"`);
-  let sum = 0;
-  for (const line of bodies.join('\n').split('\n')) {
-    if (!line.startsWith(`${name}{`) && !line.startsWith(`${name} `)) continue;
-    if (!wanted.every((label) => line.includes(label))) continue;
-    sum += Number(line.slice(line.lastIndexOf(' ') + 1));
-  }
-  return sum;
+  const sums = await Promise.all(mesh.of(service).map(({ health }) => metric(health, name, has)));
+  return sums.reduce((sum, value) => sum + value, 0);
 }

@@ -13,9 +13,10 @@ import { freePort } from '@spillway/testing/free-port';
 import { startMesh } from '@spillway/testing/mesh';
 import { table } from '../../sim/run/report.ts';
 import { aroundPeak } from '../../support/around-peak.ts';
+import { say } from '../../support/say.ts';
 import { aboutRun } from '../about-run.ts';
 import { AS_DEPLOYED } from '../as-deployed.ts';
-import { writeSection } from '../document.ts';
+import { publish } from '../document.ts';
 import { untilServed } from '../flood/mesh-metrics.ts';
 import { FLOOD, floodMix, standardKind, stepProfile } from '../flood/mix.ts';
 import { type FloodFigures, figuresOf, ms, percent, recoveryText } from '../flood/verdict.ts';
@@ -63,8 +64,6 @@ const TENSORS: Record<ModelName, TensorSpec[]> = {
   mlp: [{ name: 'x', datatype: 'FP32', shape: [-1, 64] }],
   intent: [{ name: 'text', datatype: 'BYTES', shape: [-1, 1] }],
 };
-
-const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 type System = AsyncDisposable & { url: string; plain: boolean; keys: typeof KEYS };
 
@@ -179,8 +178,7 @@ async function main(): Promise<void> {
     table(['requests/s, 128 in flight', 'mlp', `intent, ${ROWS.intent} row(s)`], served),
     table(FLOOD_HEAD, flooded),
   ].join('\n\n');
-  console.log(text);
-  if (values.section !== '') writeSection(values.section, text);
+  publish(text, values.section);
 }
 
 const FLOOD_HEAD = [

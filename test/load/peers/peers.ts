@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { table } from '@spillway/cli/table';
 import { freePort } from '@spillway/testing/free-port';
+import { say } from '../../support/say.ts';
 import { type ModelName, PEERS, type PeerName, peerName, versionOf } from './catalogue.ts';
 import { checkPeer } from './check.ts';
 import { DEFAULT_DIR, type Installed, installedState, installPeer } from './install.ts';
@@ -23,8 +24,6 @@ Names: ${NAMES.join(', ')}.
   --cores N         workers or replicas of each (default: all cores, here ${availableParallelism()})
   --deadline-ms N   how long an answer is worth having, for the peers that can be told (default 5000)
   --help`;
-
-const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 function readOptions() {
   const { values, positionals } = parseArgs({

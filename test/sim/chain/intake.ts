@@ -1,4 +1,5 @@
 import type { Dispatcher } from '@spillway/batcher/core/dispatcher';
+import { handBack } from '@spillway/batcher/core/hand-back';
 import { FrameSize, planPulls, type Window } from '@spillway/batcher/core/pull-plan';
 import { pullWindows } from '@spillway/batcher/core/pull-windows';
 import { unpackFrame, type Work } from '@spillway/batcher/core/work';
@@ -76,7 +77,7 @@ export class Intake {
     const queues = this.#dispatcher.queues(name);
     if (queues === undefined || !this.#dispatcher.credits.serving(name)) return;
     if (this.#dispatcher.helpless(name, this.#world.sim.now())) {
-      this.#dispatcher.handBack(name, 'all');
+      handBack(this.#dispatcher, name, 'all');
       return;
     }
     const windows = pullWindows(WINDOW, this.#dispatcher.credits.slotsOf(name), queues);

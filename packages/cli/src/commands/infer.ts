@@ -19,8 +19,8 @@ export async function run(context: Context, argv: string[]): Promise<number> {
   checkGiven('infer', values, 'infer');
   const timeoutMs = integerOption('infer', 'timeout-ms', values['timeout-ms'], { min: 1, max: 600_000, fallback: 0 });
 
-  const { url, key } = doorOf(context, values);
-  using door = new Door(url, key); // not the SDK: what is shown is the door's answer as it came
+  const { url, key, tls } = doorOf(context, values);
+  using door = new Door(url, key, { tls }); // not the SDK: what is shown is the door's answer as it came
   const metadata = await door.metadata(model);
   const body = makeBody(context, metadata, values);
   const answer = await door.infer(model, body, timeoutMs > 0 ? { 'spillway-timeout-ms': String(timeoutMs) } : {});

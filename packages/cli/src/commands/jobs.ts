@@ -37,7 +37,7 @@ const ACTIONS: Record<string, { word: string; options: string[]; run(call: Call)
   },
 };
 const STATES: readonly string[] = ['queued', 'running', 'succeeded', 'failed', 'expired', 'cancelled'];
-const FOR_ALL = ['url', 'key', 'json'];
+const FOR_ALL = [...Object.keys(DOOR_OPTIONS), 'json'];
 
 export async function run(context: Context, argv: string[]): Promise<number> {
   const { values, positionals } = parseCommand('jobs', argv, OPTIONS, {

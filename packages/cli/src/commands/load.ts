@@ -20,6 +20,7 @@ import { integerOption, parseCommand } from '../args.ts';
 import { CliError, type Context, usageError } from '../context.ts';
 import { readDevKey } from '../dev-key.ts';
 import { type MeshState, readState } from '../state-file.ts';
+import { readTls, TLS_OPTIONS } from '../tls-files.ts';
 
 export const OPTIONS = {
   rate: { type: 'string' },
@@ -47,6 +48,7 @@ export const OPTIONS = {
   path: { type: 'string' },
   grpc: { type: 'string' },
   nats: { type: 'string' },
+  ...TLS_OPTIONS,
   plain: { type: 'boolean' },
   connections: { type: 'string' },
   channels: { type: 'string' },
@@ -85,7 +87,7 @@ export async function run(context: Context, argv: string[]): Promise<number> {
 
 async function load(context: Context, model: string, values: Values): Promise<number> {
   const mesh = values.url === undefined ? readState(context.dataDir) : undefined;
-  const targets = targetsOf(values, mesh);
+  const targets = targetsOf(context, values, mesh);
   if (targets.http === undefined)
     throw new CliError('no mesh is running', ['Start one: ./spillway up   Or name a server: --url URL']);
   const mix = readMix(context, model, values, mesh);
@@ -121,15 +123,18 @@ async function load(context: Context, model: string, values: Values): Promise<nu
   return report.phases.some(({ all }) => all.wrong > 0) ? 1 : 0;
 }
 
-function targetsOf({ url, path, grpc, nats }: Values, mesh: MeshState | undefined): Targets {
+function targetsOf(context: Context, values: Values, mesh: MeshState | undefined): Targets {
+  const { url, path, grpc, nats } = values;
   const http = url ?? mesh?.endpoints.http;
   const grpcAddress = grpc ?? mesh?.endpoints.grpc;
   const natsUrl = nats ?? mesh?.endpoints.nats;
+  const tls = readTls(context, values, [http ?? '', grpcAddress ?? '']);
   return {
     ...(http !== undefined && { http }),
     ...(path !== undefined && { path }),
     ...(grpcAddress !== undefined && { grpc: grpcAddress }),
     ...(natsUrl !== undefined && { nats: natsUrl }),
+    ...(tls !== undefined && { tls }),
   };
 }
 

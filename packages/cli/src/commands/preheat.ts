@@ -3,10 +3,10 @@ import { type Lease, MODELS, type ModelRecord, REGISTRY } from '@spillway/contra
 import { integerOption, parseCommand } from '../args.ts';
 import { audit } from '../audit.ts';
 import { CliError, type Context, usageError } from '../context.ts';
-import { readDevKey } from '../dev-key.ts';
 import { Door } from '../door.ts';
 import { knownModel } from '../levers/lever-options.ts';
 import { onMeshBus, readBucket } from '../mesh-bus.ts';
+import { DOOR_OPTIONS, doorOf } from '../mesh-client.ts';
 import { checkCached, outcome, preheatCache } from '../preheat/cache.ts';
 import { FeatureLink } from '../preheat/feature-link.ts';
 import { preheatFeatures } from '../preheat/features.ts';
@@ -15,7 +15,6 @@ import { preheatModel, stepsOf } from '../preheat/model.ts';
 import { PoliteCaller } from '../preheat/polite.ts';
 import { featuresTable, modelTable } from '../preheat/tables.ts';
 import { Pace, Progress, realTime } from '../preheat/time.ts';
-import { readState } from '../state-file.ts';
 
 export const OPTIONS = {
   entities: { type: 'string' },
@@ -23,17 +22,17 @@ export const OPTIONS = {
   rows: { type: 'string' },
   seconds: { type: 'string' },
   rate: { type: 'string' },
-  url: { type: 'string' },
-  key: { type: 'string' },
+  ...DOOR_OPTIONS,
 } as const;
 
 type Values = { [name in keyof typeof OPTIONS]?: string | undefined };
 type Kind = 'features' | 'cache' | 'model';
 
+const DOOR = Object.keys(DOOR_OPTIONS) as (keyof typeof DOOR_OPTIONS)[];
 const BELONGS: Record<Kind, (keyof Values)[]> = {
   features: ['entities', 'rate'],
-  cache: ['requests', 'rate', 'url', 'key'],
-  model: ['rows', 'seconds', 'url', 'key'],
+  cache: ['requests', 'rate', ...DOOR],
+  model: ['rows', 'seconds', ...DOOR],
 };
 const MOST_ROWS = 4_096;
 
@@ -76,9 +75,8 @@ async function features(context: Context, bus: Bus, view: string, values: Values
 /** The door and the key of a run, and what the catalogue says of its model. */
 async function target(context: Context, bus: Bus, name: string, values: Values) {
   const record = knownModel(name, await readBucket<ModelRecord>(bus, MODELS));
-  const url = values.url ?? readState(context.dataDir)?.endpoints.http;
-  if (url === undefined) throw new CliError('no mesh is running here', ['Name its door: --url URL']);
-  return { record, door: new Door(url, values.key ?? readDevKey(context.dataDir)) };
+  const { url, key, tls } = doorOf(context, values);
+  return { record, door: new Door(url, key, { tls }) };
 }
 
 async function cache(context: Context, bus: Bus, name: string, values: Values): Promise<number> {

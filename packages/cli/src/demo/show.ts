@@ -31,7 +31,7 @@ export async function show(context: Context, state: MeshState, key: string | und
     .map((model) => ({ model, cases: readCases(models, model) }))
     .filter(({ cases }) => cases.length > 0);
   if (work.length === 0) throw new CliError(`no model in ${models} has an expected.json to compare with`);
-  using door = new Door(endpoints.http, key, TRAFFIC.connections);
+  using door = new Door(endpoints.http, key, { connections: TRAFFIC.connections });
 
   context.say(`HTTP: every committed case of ${work.length} models, one after another`);
   const single: DriveResult[] = [];

@@ -1,15 +1,7 @@
-import {
-  FEATURES_PATH,
-  type FeatureRows,
-  type FetchRequest,
-  type FetchResponse,
-  fetchRequestCodec,
-  fetchResponseCodec,
-} from '@spillway/contracts/messages';
+import { FEATURES_METHOD, type FeatureRows, type FetchRequest, type FetchResponse } from '@spillway/contracts/messages';
 import { type DialledDuplex, dialDuplex } from '@spillway/rpc/duplex';
 import { CliError } from '../context.ts';
 
-const METHOD = { path: FEATURES_PATH, request: fetchRequestCodec, response: fetchResponseCodec };
 const BUDGET_MS = 1_000;
 const CONNECT_WITHIN_MS = 2_000;
 
@@ -27,7 +19,7 @@ export class FeatureLink implements AsyncDisposable {
     this.#answer.promise.catch(() => undefined);
     this.#stream = dialDuplex<FetchResponse, FetchRequest>({
       address,
-      method: METHOD,
+      method: FEATURES_METHOD,
       connectTimeoutMs: CONNECT_WITHIN_MS,
       onUp: () => this.#up.resolve(),
       onMessage: ({ results }) => {

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { test } from 'node:test';
+import { createSecureContext } from 'node:tls';
+import { testAuthority } from '@spillway/testing/certificates';
 import { measureCapacity } from '../../src/capacity.ts';
 import { HttpPool, type HttpReply } from '../../src/http-pool.ts';
 import type { Kind } from '../../src/kind.ts';
@@ -10,8 +13,8 @@ import { mixOfTexts } from '../../src/mix-text.ts';
 import { parseProfile } from '../../src/profile-text.ts';
 import { runLoad } from '../../src/run-load.ts';
 
-async function serve(listener: RequestListener) {
-  const server = createServer(listener).listen(0, '127.0.0.1');
+async function serve(listener: RequestListener, server: Server = createServer()) {
+  server.on('request', listener).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {
@@ -140,6 +143,38 @@ test('any server of the protocol can be loaded: what it answers, refuses and gar
   assert.deepEqual([all.offered, all.good, all.wrong, all.refused, all.failed], [80, 20, 20, 20, 20]);
   assert.deepEqual([all.refusedBy, all.failedBy], [{ 503: 20 }, { 500: 20, wrong: 20 }]);
   assert.deepEqual([all.hints.given, all.hints.hint.max], [20, 1_000]);
+});
+
+test('over TLS the authority and the own certificate are those that were given, and who is not trusted is told by the reason', async () => {
+  const authority = testAuthority();
+  const clients = testAuthority('authority of clients');
+  const tls = { ca: authority.cert, ...clients.issue('client') };
+  const options = { ...authority.issue('server'), ca: clients.cert, requestCert: true };
+  await using server = await serve((req, res) => {
+    if (req.method === 'GET') res.end(JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }] }));
+    else req.resume().on('end', () => res.end('{"outputs":[]}'));
+  }, createTlsServer(options));
+  const report = await runLoad({
+    kinds: mixOfTexts({ deadlineMs: '60000' }, { model: 'any', protocol: 'http', tenant: 'test' }),
+    plan: { profile: parseProfile('100 300ms'), process: 'constant' },
+    targets: { http: server.url.replace('http:', 'https:'), tls },
+    warmUpMs: 0,
+  });
+  const [{ all }] = report.phases as [LoadPhase];
+  assert.deepEqual([all.offered, all.good], [30, 30]);
+  const reasonWith = async (texts: typeof tls | { ca: string }): Promise<string> => {
+    const pool = new HttpPool({
+      host: '127.0.0.1',
+      port: server.port,
+      maxConnections: 1,
+      tls: createSecureContext(texts),
+    });
+    const reply = await ask(pool, '/');
+    pool.close();
+    return (reply as { reason: string }).reason;
+  };
+  assert.match(await reasonWith({ ...tls, ca: clients.cert }), /^(UNABLE_TO_VERIFY|UNABLE_TO_GET|SELF_SIGNED)/);
+  assert.match(await reasonWith({ ca: authority.cert }), /CERTIFICATE_REQUIRED|ECONNRESET|connection lost/);
 });
 
 test('capacity is what a closed loop is answered; a server that answers nothing has none', async () => {

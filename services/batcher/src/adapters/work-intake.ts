@@ -3,6 +3,7 @@ import type { PulledMessage } from '@spillway/bus/pull';
 import { classRank } from '@spillway/contracts/classes';
 import type { Clock } from '@spillway/lifecycle/clock';
 import type { Dispatcher } from '../core/dispatcher.ts';
+import { handBack, takeStranded } from '../core/hand-back.ts';
 import { ackWaitMs, pullWindows, type WindowLimits } from '../core/pull-windows.ts';
 import type { BatcherTelemetry } from '../telemetry.ts';
 import type { FrameReader, FrameSource } from './frame-reader.ts';
@@ -119,8 +120,8 @@ export class WorkIntake {
     const { bus, dispatcher, telemetry } = this.#options;
     this.#open.delete(model);
     void open.sources.stop(); // first: else what goes back would come straight here again
-    telemetry.intake(model, 'closed', dispatcher.handBack(model, 'all'));
-    reissueRequests(bus, dispatcher.takeStranded(model));
+    telemetry.intake(model, 'closed', handBack(dispatcher, model, 'all'));
+    reissueRequests(bus, takeStranded(dispatcher, model));
   }
 
   #receive(source: FrameSource, message: PulledMessage): number {

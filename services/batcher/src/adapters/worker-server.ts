@@ -1,11 +1,9 @@
 import {
   type BatchDone,
   type BatcherMessage,
-  batcherMessageCodec,
-  DISPATCH_PATH,
+  DISPATCH_METHOD,
   type Hello,
   type WorkerMessage,
-  workerMessageCodec,
 } from '@spillway/contracts/messages';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Clock } from '@spillway/lifecycle/clock';
@@ -14,8 +12,6 @@ import { assembleBatch } from '../core/assemble-batch.ts';
 import type { Dispatcher } from '../core/dispatcher.ts';
 import type { Dispatch } from '../core/in-flight.ts';
 import type { Ended, Returned } from '../core/returns.ts';
-
-export const DISPATCH_METHOD = { path: DISPATCH_PATH, request: workerMessageCodec, response: batcherMessageCodec };
 
 /** Credits bound what is on its way: two batches an instance. A peer that lets more than this pile up does not read. */
 const MAX_UNSENT_BYTES = 64 * 1024 * 1024;

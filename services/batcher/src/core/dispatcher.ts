@@ -1,4 +1,3 @@
-import { CLASSES } from '@spillway/contracts/classes';
 import type { BatchDone, BatcherLoad, Hello, LoadState } from '@spillway/contracts/messages';
 import type { Clock } from '@spillway/lifecycle/clock';
 import { Credits } from './credits.ts';
@@ -224,47 +223,6 @@ export class Dispatcher {
     }
     this.drop(removed);
     return removed;
-  }
-
-  /**
-   * Gives frames back to JetStream, to be pulled where they can run. `untouched`: only those of which nothing was dispatched yet.
-   * What is on its last delivery, or has been acknowledged, stays. @returns how many frames went back.
-   */
-  handBack(model: string, which: 'all' | 'untouched'): number {
-    const goesBack = ({ frame }: Work): boolean =>
-      frame.held && !frame.lastDelivery && (which === 'all' || frame.waiting === frame.requests);
-    const gone = this.#models.get(model)?.remove(goesBack) ?? [];
-    const frames = new Set(gone.map(({ frame }) => frame));
-    for (const frame of frames) this.frames.handBack(frame);
-    return frames.size;
-  }
-
-  /** When the last worker is lost: takes out the requests whose frame is acknowledged. They need a new message. */
-  takeStranded(model: string): Work[] {
-    if (this.credits.slotsOf(model).length > 0) return [];
-    return this.#models.get(model)?.requests.remove(({ frame }) => !frame.held) ?? [];
-  }
-
-  /** Takes out the jobs that `handBack` had to leave: they are on their last delivery and need a new message. */
-  takeStrandedJobs(model: string): Work[] {
-    const jobs = this.#models.get(model)?.jobs.remove(({ frame }) => frame.lastDelivery) ?? [];
-    for (const { frame } of jobs) this.frames.leave(frame);
-    return jobs;
-  }
-
-  /**
-   * The bus is away: what waits here synchronously was failed by its gateway, or will be delivered again. (After a restart of the
-   * server an acknowledgement would hit another message: a memory stream counts from the beginning.) Jobs stay, and requests that
-   * are acknowledged and wait to run again.
-   */
-  forgetRequests(): Work[] {
-    const forgotten: Work[] = [];
-    for (const queues of this.#models.values()) {
-      forgotten.push(...queues.requests.remove(({ frame }) => frame.held));
-      for (const rank of CLASSES.keys()) queues.meter.observePending(rank, 0, this.#options.clock.now());
-    }
-    for (const frame of this.frames.all()) if (!frame.durable) this.frames.leave(frame);
-    return forgotten;
   }
 
   readonly #waits = (model: string): boolean => this.#models.get(model)?.requests.empty === false;

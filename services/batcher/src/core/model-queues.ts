@@ -2,7 +2,7 @@ import type { BatcherLoad } from '@spillway/contracts/messages';
 import type { Clock } from '@spillway/lifecycle/clock';
 import { BatchQueue, type Taken } from './batch-queue.ts';
 import { BulkFloor } from './bulk-floor.ts';
-import { BATCH_SHARE, Capacity } from './capacity.ts';
+import { Capacity } from './capacity.ts';
 import type { Credits, Free } from './credits.ts';
 import type { Dispatch } from './in-flight.ts';
 import type { Instance } from './instance.ts';
@@ -11,8 +11,7 @@ import { LoadMeter } from './load-meter.ts';
 import { MeshView } from './mesh-view.ts';
 import type { BatchRules } from './model-rules.ts';
 import { partsOf } from './parts-of.ts';
-import type { Place } from './place.ts';
-import type { Prediction } from './run-time.ts';
+import { Places } from './places.ts';
 import type { Slot } from './slot.ts';
 import { SpareRate } from './spare-rate.ts';
 import type { Work } from './work.ts';
@@ -47,6 +46,7 @@ export class ModelQueues {
   readonly meter: LoadMeter;
   readonly mesh = new MeshView();
   readonly #clock: Clock;
+  readonly #places: Places;
   readonly #stagesLate: boolean;
   #rules: BatchRules;
   #lingers = true;
@@ -57,6 +57,7 @@ export class ModelQueues {
   constructor(clock: Clock, rules: BatchRules, { jobsShare, bulkShare, off }: ModelQueuesOptions) {
     this.#clock = clock;
     this.#rules = rules;
+    this.#places = new Places(clock, rules);
     this.#stagesLate = !off.includes('late_staging');
     this.requests = new BatchQueue(clock, rules, !off.includes('expired'));
     this.jobs = new BatchQueue(clock, rules);
@@ -73,6 +74,7 @@ export class ModelQueues {
 
   setRules(rules: BatchRules): void {
     this.#rules = rules;
+    this.#places.rules = rules;
     this.requests.rules = rules;
     this.jobs.rules = rules;
   }
@@ -96,7 +98,7 @@ export class ModelQueues {
 
   /** Rows of a full batch on instances of this worker. */
   operatingRows(slot: Slot, variant = ''): number {
-    return slot.runTime(variant).rowsWithin(BATCH_SHARE * this.#rules.shortestDeadlineMs);
+    return this.#places.operatingRows(slot, variant);
   }
 
   /** How long to wait with a further batch for an instance that is busy: the later it is formed, the fuller it is, and the
@@ -121,7 +123,7 @@ export class ModelQueues {
     const turn = !jobs.empty && this.jobsTurn;
     if (owedRows > 0 || (idle && !jobs.empty) || turn) {
       const rows = requests.empty ? maxRows : turn ? Math.ceil(JOBS_TURN_SHARE * maxRows) : owedRows;
-      const taken = jobs.take(this.#jobsPlace(instance, credits, rows));
+      const taken = jobs.take(this.#places.ofJobs(instance, credits, rows));
       if (taken.batch.length > 0) {
         this.floor.spend(taken.rows);
         this.spare.spend(instance.slot.runTime('').predictMs(taken.rows));
@@ -129,7 +131,7 @@ export class ModelQueues {
       }
     }
     if (requests.empty) return { inMs: Number.POSITIVE_INFINITY };
-    const place = this.#place(instance, credits, startInMs);
+    const place = this.#places.of(instance, credits, startInMs);
     const lingerMs = this.#lingers && !draining ? this.#rules.maxQueueDelayMs : 0;
     if (lingerMs > 0) {
       const inMs = requests.dueInMs(place, lingerMs);
@@ -179,7 +181,7 @@ export class ModelQueues {
   /** Requests that have no time left, or less than they would need in the instance that can end them first. */
   expire(next: Free | undefined, nowMs: number): Work[] {
     this.#lookedAtMs = nowMs;
-    const expired = this.requests.expire(next && this.#place(next.instance, undefined, next.startInMs));
+    const expired = this.requests.expire(next && this.#places.of(next.instance, undefined, next.startInMs));
     this.capacity.dropped(expired.length);
     return expired;
   }
@@ -250,48 +252,5 @@ export class ModelQueues {
     this.capacity.waited(standard, this.#clock.now() - latestStandardMs);
     this.floor.earn(rows, slot.maxRows);
     this.bulkFloor.paid(rows, bulkRows, this.operatingRows(slot));
-  }
-
-  #place(instance: Instance, credits: Credits | undefined, startInMs: number): Place<Work> {
-    const { slot } = instance;
-    const nowMs = this.#clock.now();
-    const { slowStartMs } = this.#rules;
-    const slots = credits?.slotsOf(slot.model) ?? [slot];
-    let known: Prediction | undefined;
-    let of = '';
-    return {
-      startInMs,
-      soonest: slots.length === 1 ? undefined : this.#soonest(instance, credits),
-      predict: (variant) => {
-        if (known !== undefined && variant === of) return known;
-        const operatingRows = this.operatingRows(slot, variant);
-        known = slot.runTime(variant).prediction(instance.rowsNow({ operatingRows, slowStartMs, nowMs }));
-        of = variant;
-        return known;
-      },
-      serves:
-        slots.length === 1
-          ? undefined
-          : ({ route: { version } }) =>
-              slot.versions.has(version) || !slots.some((other) => other.versions.has(version)),
-    };
-  }
-
-  #soonest(mine: Instance, credits: Credits | undefined): Place<Work> | undefined {
-    const free = credits?.soonest(mine.slot.model);
-    return free === undefined || free.instance === mine
-      ? undefined
-      : this.#place(free.instance, undefined, free.startInMs);
-  }
-
-  #jobsPlace(instance: Instance, credits: Credits, maxRows: number): Place<Work> {
-    const place = this.#place(instance, credits, 0);
-    return {
-      ...place,
-      predict: (variant) => {
-        const prediction = place.predict(variant);
-        return { ...prediction, maxRows: Math.min(prediction.maxRows, maxRows), trusted: false };
-      },
-    };
   }
 }

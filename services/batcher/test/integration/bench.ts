@@ -7,16 +7,14 @@ import {
   type Batch,
   type BatchDone,
   type BatcherMessage,
-  batcherMessageCodec,
   cancelCodec,
-  DISPATCH_PATH,
+  DISPATCH_METHOD,
   heartbeatCodec,
   type ReplyItem,
   replyFrameCodec,
   type ServedModel,
   type WorkerMessage,
   type WorkItem,
-  workerMessageCodec,
   workFrameCodec,
 } from '@spillway/contracts/messages';
 import { cancelSubject, healthSubject, jobsSubject, workSubject } from '@spillway/contracts/subjects';
@@ -51,8 +49,6 @@ export const item = (seq: number, fields: Partial<WorkItem> = {}): WorkItem => (
   ...fields,
 });
 
-const METHOD = { path: DISPATCH_PATH, request: workerMessageCodec, response: batcherMessageCodec };
-
 /** Plays a worker: writes down what it gets, and says only what the test tells it to. */
 export class TestWorker {
   readonly instance: string;
@@ -77,7 +73,7 @@ export class TestWorker {
     this.#model = { model: 'm', ...defaults, ...fields };
     this.#link = dialDuplex<BatcherMessage, WorkerMessage>({
       address,
-      method: METHOD,
+      method: DISPATCH_METHOD,
       onUp: () => {
         this.#link.send({ hello: { instance, models: [this.#model] } });
         if (this.#initialCredits > 0) this.credits(this.#initialCredits);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { forgetRequests, handBack } from '../../src/core/hand-back.ts';
 import { Bench, doneOf, item, TestMessage } from './fixtures.ts';
 
 test('nothing leaves without a credit, and one credit is one batch', () => {
@@ -214,9 +215,9 @@ test('frames of which nothing has left go back to JetStream; begun ones stay unt
   const begun = bench.frame([item(1, { budgetMs: 10 }), item(2)]);
   const whole = bench.frame([item(3), item(4)]);
   bench.next();
-  assert.equal(bench.dispatcher.handBack('m', 'untouched'), 1);
+  assert.equal(handBack(bench.dispatcher, 'm', 'untouched'), 1);
   assert.deepEqual([begun.message.said, whole.message.said], [[], ['nak']]);
-  assert.equal(bench.dispatcher.handBack('m', 'all'), 1);
+  assert.equal(handBack(bench.dispatcher, 'm', 'all'), 1);
   assert.deepEqual(begun.message.said, ['nak']);
   assert.equal(bench.dispatcher.frames.size, 0);
 });
@@ -224,7 +225,7 @@ test('frames of which nothing has left go back to JetStream; begun ones stay unt
 test('a frame on its last delivery is kept: handing it back would lose it', () => {
   const bench = new Bench();
   const { message } = bench.frame([item(1)], { message: new TestMessage(3) });
-  assert.equal(bench.dispatcher.handBack('m', 'all'), 0);
+  assert.equal(handBack(bench.dispatcher, 'm', 'all'), 0);
   assert.deepEqual(message.said, []);
 });
 
@@ -237,7 +238,7 @@ test('while the bus is away waiting requests are forgotten without a word; a job
   const waiting = bench.frame([item(2)]);
   const job = bench.frame([item(3)], { durable: true });
   assert.deepEqual(
-    bench.dispatcher.forgetRequests().map((work) => work.item.seq),
+    forgetRequests(bench.dispatcher, bench.clock.now()).map((work) => work.item.seq),
     [2],
   );
   assert.deepEqual([waiting.message.said, job.message.said], [[], []]);

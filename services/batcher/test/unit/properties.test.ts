@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CLASSES } from '@spillway/contracts/classes';
+import { handBack } from '../../src/core/hand-back.ts';
 import type { Dispatch } from '../../src/core/in-flight.ts';
 import type { Work } from '../../src/core/work.ts';
 import { Bench, doneOf, item, TestMessage } from './fixtures.ts';
@@ -148,7 +149,7 @@ class Game {
 
   handBack(which: 'all' | 'untouched'): void {
     const before = new Set([...this.messages.keys()].filter((message) => message.said.includes('nak')));
-    this.bench.dispatcher.handBack('m', which);
+    handBack(this.bench.dispatcher, 'm', which);
     for (const [message, work] of this.messages) {
       if (!message.said.includes('nak') || before.has(message)) continue;
       for (const one of work) if (this.fates.get(one) === 'waiting') this.fates.set(one, 'handed back');

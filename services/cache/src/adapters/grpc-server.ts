@@ -1,16 +1,7 @@
-import {
-  CACHE_PATH,
-  type CacheRequest,
-  type CacheResponse,
-  type CacheResult,
-  cacheRequestCodec,
-  cacheResponseCodec,
-} from '@spillway/contracts/messages';
+import { CACHE_METHOD, type CacheRequest, type CacheResponse, type CacheResult } from '@spillway/contracts/messages';
 import { Answers } from '@spillway/rpc/answers';
 import { type DuplexService, serveDuplex } from '@spillway/rpc/duplex';
 import type { Lookups } from './lookups.ts';
-
-export const CACHE_METHOD = { path: CACHE_PATH, request: cacheRequestCodec, response: cacheResponseCodec };
 
 /** Look-ups of one stream that may be unanswered. */
 const MAX_OPEN = 8_192;

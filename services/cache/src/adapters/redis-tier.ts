@@ -1,5 +1,6 @@
-import type { Redis } from 'ioredis';
-import type { Breaker, BreakerChange } from '../core/breaker.ts';
+import type { Breaker, BreakerChange } from '@spillway/lifecycle/breaker';
+import { within } from '@spillway/lifecycle/within';
+import type { RedisClient } from '@spillway/redis/client';
 import { decodeEntry, type Entry, encodeEntry } from '../core/entry.ts';
 
 /** `key` is lower-case hex. */
@@ -21,8 +22,8 @@ export type WriteOutcome = 'ok' | 'error' | 'open' | 'backlog';
 
 export type RedisTierOptions = {
   /** One connection for look-ups, one for writes: a large value that is being written must not hold up a look-up. */
-  reads: Redis;
-  writes: Redis;
+  reads: RedisClient;
+  writes: RedisClient;
   /** One server, one breaker. */
   breaker: Breaker;
   /** Longest time of a look-up. */
@@ -50,7 +51,7 @@ export class RedisTier {
     const { breaker, reads, timeoutMs } = this.#options;
     if (!breaker.allow()) return { outcome: 'open', entries: [], corrupt: 0 };
     try {
-      const values = await within(reads.mgetBuffer(keys.map(redisKey)), timeoutMs);
+      const values = await within(reads.mgetBuffer(keys.map(redisKey)), timeoutMs, LATE);
       const entries = keys.map((key, index) => {
         const bytes = values[index];
         return bytes ? decodeEntry(key, bytes) : undefined;
@@ -91,14 +92,3 @@ export class RedisTier {
 }
 
 const LATE = new Error('Redis did not answer in time');
-
-/**
- * @throws LATE when it takes longer; what comes later is dropped. When the timer fires, what has arrived meanwhile is read
- * first (the immediate): after a pause of this process the answer often lies in the socket.
- */
-function within<T>(work: Promise<T>, ms: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => setImmediate(() => reject(LATE)), ms);
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
-}

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { cacheRequestCodec, cacheResponseCodec } from '@spillway/contracts/messages';
+import { CACHE_METHOD, cacheRequestCodec, cacheResponseCodec } from '@spillway/contracts/messages';
 import { meshRoot } from '@spillway/contracts/protos';
-import { CACHE_METHOD } from '../../src/adapters/grpc-server.ts';
 import { decodeEntry, encodeEntry } from '../../src/core/entry.ts';
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex');

@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
-import type { CacheGet, CachePut, CacheRequest, CacheResponse, CacheResult } from '@spillway/contracts/messages';
+import {
+  CACHE_METHOD,
+  type CacheGet,
+  type CachePut,
+  type CacheRequest,
+  type CacheResponse,
+  type CacheResult,
+} from '@spillway/contracts/messages';
 import { type DialledDuplex, dialDuplex } from '@spillway/rpc/duplex';
-import { CACHE_METHOD } from '../../src/adapters/grpc-server.ts';
 
 export type Put = { key: Uint8Array; value: Uint8Array; ttlMs?: number; staleMs?: number };
 

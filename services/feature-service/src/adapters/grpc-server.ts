@@ -1,16 +1,7 @@
-import {
-  FEATURES_PATH,
-  type FeatureRows,
-  type FetchRequest,
-  type FetchResponse,
-  fetchRequestCodec,
-  fetchResponseCodec,
-} from '@spillway/contracts/messages';
+import { FEATURES_METHOD, type FeatureRows, type FetchRequest, type FetchResponse } from '@spillway/contracts/messages';
 import { Answers } from '@spillway/rpc/answers';
 import { type DuplexService, serveDuplex } from '@spillway/rpc/duplex';
 import type { FetchHandler } from './fetch-handler.ts';
-
-export const FEATURES_METHOD = { path: FEATURES_PATH, request: fetchRequestCodec, response: fetchResponseCodec };
 
 /** Fetches of one stream that may be unanswered. */
 const MAX_OPEN = 4_096;

@@ -1,5 +1,5 @@
 import { type Name, toName } from '@spillway/contracts/names';
-import type { Redis } from 'ioredis';
+import type { RedisClient } from '@spillway/redis/client';
 import type { FeatureSource, FeatureView, SourceAnswer } from '../core/feature-view.ts';
 
 /** Key of the hash that holds one entity's row of a view. The braces keep all views of an entity on one node of a cluster. */
@@ -11,9 +11,9 @@ type Hash = [d: string | null, v: string | null, ts: string | null];
 /** A pipeline of HMGETs, one for each entity: written at once, so one round trip. */
 export class RedisSource implements FeatureSource {
   readonly kind = 'redis';
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
 
-  constructor(redis: Redis) {
+  constructor(redis: RedisClient) {
     this.#redis = redis;
   }
 

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import type { Redis } from 'ioredis';
+import type { RedisClient } from '@spillway/redis/client';
 import type { CsvRow } from '../core/csv.ts';
 import type { FeatureView, ViewSource } from '../core/feature-view.ts';
 import { redisKey } from './redis-source.ts';
@@ -10,7 +10,7 @@ const ROWS_AT_ONCE = 500;
 
 /** Writes one hash for each row; a row that is there already is replaced. `epochMs` becomes the time of the values. */
 export async function seedRedis(
-  redis: Redis,
+  redis: RedisClient,
   view: FeatureView,
   rows: readonly CsvRow[],
   epochMs: number,

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
+import { Breaker } from '@spillway/lifecycle/breaker';
 import type { Clock } from '@spillway/lifecycle/clock';
-import { Breaker } from '../core/breaker.ts';
+import { closeRedis, openRedis } from '@spillway/redis/client';
 import type { FeatureSource, FeatureView, SourceKind } from '../core/feature-view.ts';
-import { closeRedis, openRedis } from './redis-client.ts';
 import { RedisSource } from './redis-source.ts';
 import { SqliteSource } from './sqlite-source.ts';
 

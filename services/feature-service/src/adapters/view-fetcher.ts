@@ -1,7 +1,8 @@
+import type { Breaker, BreakerChange } from '@spillway/lifecycle/breaker';
 import type { Clock, WallClock } from '@spillway/lifecycle/clock';
+import { within } from '@spillway/lifecycle/within';
 import { assembleRows, type Block, defaultRows } from '../core/assemble.ts';
-import type { Breaker, BreakerChange } from '../core/breaker.ts';
-import type { FeatureSource, FeatureView, SourceAnswer } from '../core/feature-view.ts';
+import type { FeatureSource, FeatureView } from '../core/feature-view.ts';
 import { Merge, type MergeCall, type Merged } from '../core/merge.ts';
 
 /** `ok`; `timeout`, `error`: defaults stood in; `open`: so they did, and the source was not asked. */
@@ -99,7 +100,7 @@ export class ViewFetcher implements Disposable {
       this.#answerDefaults(merged, this.#trip(merged, 'open', startMs));
       return;
     }
-    const answers = await within(source.fetch(this.view, merged.entities), this.view.timeoutMs);
+    const answers = await within(source.fetch(this.view, merged.entities), this.view.timeoutMs, LATE).catch(asError);
     this.#merge.finished();
     if (answers instanceof Error) {
       const trip = this.#trip(merged, answers === LATE ? 'timeout' : 'error', startMs);
@@ -133,17 +134,4 @@ export class ViewFetcher implements Disposable {
 
 const LATE = new Error('the source did not answer in time');
 
-/**
- * The answers, or why there are none. What comes later is dropped. When the timer fires, what has arrived meanwhile is
- * read first (the immediate): after a pause of this process the answer often lies in the socket.
- */
-function within(work: Promise<SourceAnswer[]>, ms: number): Promise<SourceAnswer[] | Error> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => setImmediate(() => resolve(LATE)), ms);
-    const settle = (result: SourceAnswer[] | Error) => {
-      clearTimeout(timer);
-      resolve(result);
-    };
-    work.then(settle, (error: unknown) => settle(error instanceof Error ? error : new Error(String(error))));
-  });
-}
+const asError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)));

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { fetchRequestCodec, fetchResponseCodec, VALUE_STATUS } from '@spillway/contracts/messages';
+import { FEATURES_METHOD, fetchRequestCodec, fetchResponseCodec, VALUE_STATUS } from '@spillway/contracts/messages';
 import { meshRoot } from '@spillway/contracts/protos';
-import { FEATURES_METHOD } from '../../src/adapters/grpc-server.ts';
 import { DEFAULT, MISSING, PRESENT, STALE } from '../../src/core/assemble.ts';
 
 const hex = (text: string): Uint8Array => Buffer.from(text.replaceAll(' ', ''), 'hex');

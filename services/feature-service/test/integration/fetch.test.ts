@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { FeatureRows } from '@spillway/contracts/messages';
+import { FEATURES_METHOD, type FeatureRows } from '@spillway/contracts/messages';
 import { installSink } from '@spillway/telemetry/span-sink';
 import { dialFeatures, type FetchClient, readRows } from '../support/fetch-client.ts';
 import { putMonthly, putProfiles, startWorld, type World } from '../support/world.ts';
@@ -172,7 +172,6 @@ describe('fetching features', () => {
 
   it('ends only the stream whose message cannot be read', async () => {
     const { dialDuplex } = await import('@spillway/rpc/duplex');
-    const { FEATURES_METHOD } = await import('../../src/adapters/grpc-server.ts');
     const down = Promise.withResolvers<string>();
     const raw = dialDuplex<unknown, Uint8Array>({
       address: world.address,

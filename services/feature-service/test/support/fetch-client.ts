@@ -1,4 +1,5 @@
 import {
+  FEATURES_METHOD,
   type FeatureFetch,
   type FeatureRows,
   type FetchRequest,
@@ -7,7 +8,6 @@ import {
 } from '@spillway/contracts/messages';
 import { numericView } from '@spillway/contracts/tensor';
 import { type DialledDuplex, dialDuplex } from '@spillway/rpc/duplex';
-import { FEATURES_METHOD } from '../../src/adapters/grpc-server.ts';
 
 export type Rows = { values: number[][]; status: string[][] };
 

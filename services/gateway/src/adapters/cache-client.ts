@@ -1,13 +1,11 @@
 import type { Bus } from '@spillway/bus/bus';
 import {
-  CACHE_PATH,
+  CACHE_METHOD,
   type CacheGet,
   type CachePut,
   type CacheRequest,
   type CacheResponse,
   type CacheResult,
-  cacheRequestCodec,
-  cacheResponseCodec,
 } from '@spillway/contracts/messages';
 import type { Clock } from '@spillway/lifecycle/clock';
 import { LookupBatch } from '../core/lookup-batch.ts';
@@ -32,7 +30,7 @@ export function cacheClient({ bus, clock, maxInFlight }: { bus: Bus; clock: Cloc
     bus,
     clock,
     service: 'cache',
-    method: { path: CACHE_PATH, request: cacheRequestCodec, response: cacheResponseCodec },
+    method: CACHE_METHOD,
     onMessage: ({ results }) => {
       for (const result of results) lookups.answer(result);
     },

@@ -1,7 +1,6 @@
 import type { Bus } from '@spillway/bus/bus';
 import { type PulledMessage, PullSource } from '@spillway/bus/pull';
 import { HEADERS } from '@spillway/contracts/headers';
-import { isName } from '@spillway/contracts/names';
 import { EVENT_DELIVERIES, EVENTS_CONSUMER } from '@spillway/contracts/streams';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toJetstream } from '@spillway/errors/to-jetstream';
@@ -11,6 +10,7 @@ import { checkOutputs, type EventRequest, expired, readEvent } from '../core/eve
 import type { Prepared } from '../core/pipeline.ts';
 import { ticket } from '../core/receipt.ts';
 import type { InferRequest } from '../core/request.ts';
+import { readRequestId } from '../core/request-metadata.ts';
 import type { EventsObserver } from '../telemetry.ts';
 import type { DoorContext } from './door-context.ts';
 import { type JobStream, jobStream } from './job-stream.ts';
@@ -107,8 +107,7 @@ export class EventsDoor {
     const { clock, ids, maxBodyBytes, observer } = this.#context;
     const opened = openEvent(message, maxBodyBytes);
     const parent = message.header(HEADERS.traceparent) ?? opened.cloudEvent?.traceparent ?? '';
-    const asked = message.header(HEADERS.requestId);
-    const requestId = asked !== undefined && isName(asked) ? asked : ids.next();
+    const requestId = readRequestId(message.header(HEADERS.requestId)) ?? ids.next();
     const call: Call = { opened, startMs: clock.now(), parent, traceparent: observer.begin(parent), requestId };
     try {
       const event = this.#read(message, call);

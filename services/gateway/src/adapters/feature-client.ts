@@ -1,12 +1,10 @@
 import type { Bus } from '@spillway/bus/bus';
 import {
-  FEATURES_PATH,
+  FEATURES_METHOD,
   type FeatureFetch,
   type FeatureRows,
   type FetchRequest,
   type FetchResponse,
-  fetchRequestCodec,
-  fetchResponseCodec,
 } from '@spillway/contracts/messages';
 import { isErrorCode } from '@spillway/errors/catalogue';
 import { SpillwayError } from '@spillway/errors/spillway-error';
@@ -46,7 +44,7 @@ export function featureClient({
     bus,
     clock,
     service: 'feature-service',
-    method: { path: FEATURES_PATH, request: fetchRequestCodec, response: fetchResponseCodec },
+    method: FEATURES_METHOD,
     onMessage: ({ results }) => {
       for (const result of results) lookups.answer(result);
     },

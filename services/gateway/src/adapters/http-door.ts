@@ -1,12 +1,14 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { HEADERS } from '@spillway/contracts/headers';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toOip } from '@spillway/errors/to-oip';
 import { toPlain } from '@spillway/errors/to-plain';
 import type { ServerTls } from '@spillway/rpc/server-tls';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Effects } from '../core/admission/types.ts';
+import { readRequestId } from '../core/request-metadata.ts';
 import type { DoorContext } from './door-context.ts';
 import { answerClientError } from './http-client-error.ts';
 import { controlRoutes } from './http-control.ts';
@@ -69,6 +71,7 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
   const app = Fastify({
     bodyLimit: context.maxBodyBytes,
     logger: false,
+    genReqId: ({ headers }) => readRequestId(headers[HEADERS.requestId] as string | undefined) ?? context.ids.next(),
     clientErrorHandler: answerClientError,
     // A path that cannot be decoded is none that is served.
     frameworkErrors: (_fault, request, reply) => void refusePath(request, reply, []),

@@ -19,7 +19,7 @@ const unknown = (): SpillwayError => new SpillwayError('NOT_FOUND', 'job: this t
 
 /** `/v1/jobs`: what became of jobs, for the tenant whose they are; another's job is not found. */
 export function serveJobs(app: FastifyInstance, context: DoorContext): void {
-  const { jobs, ids } = context;
+  const { jobs } = context;
 
   const tenantOf = (request: FastifyRequest, reply: FastifyReply): Name =>
     identifyCaller(context, request, reply, 'jobs').tenant as Name;
@@ -43,7 +43,7 @@ export function serveJobs(app: FastifyInstance, context: DoorContext): void {
   });
 
   app.delete<JobParams>('/v1/jobs/:job', async (request, reply) =>
-    answer(reply, await jobs.cancel(addressOf(request, reply), ids.next())),
+    answer(reply, await jobs.cancel(addressOf(request, reply), request.id)),
   );
 
   app.get<ListQuery>('/v1/jobs', async (request, reply) => {

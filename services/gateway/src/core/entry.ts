@@ -1,6 +1,8 @@
 import type { ModelRecord } from '@spillway/contracts/buckets';
+import { CLASSES, classRank } from '@spillway/contracts/classes';
 import type { WorkItem } from '@spillway/contracts/messages';
 import { SpillwayError } from '@spillway/errors/spillway-error';
+import type { Decision } from './admission/types.ts';
 import type { CacheOutcome, InferRequest, Prepared, Settle, TensorValue } from './request.ts';
 import { encodeTensors } from './tensor-codec.ts';
 import { costOf, resolveVersion, validateInputs } from './validate.ts';
@@ -97,6 +99,19 @@ export const itemOf = ({ seq, request, deadlineMs, sentAtMs, rows, cost, inputs 
 export function markDegraded(entry: Entry, by: 'features' | 'variant' | 'stale'): void {
   if (entry.degraded === '') entry.degraded = by;
   else if (!entry.degraded.split(',').includes(by)) entry.degraded += `,${by}`;
+}
+
+/** It is let in as it was decided: maybe one class lower, maybe by a lighter variant. */
+export function admit(entry: Entry, { rank, variant, costIms, predictedFinishMs }: Decision): void {
+  const { request } = entry;
+  if (rank > classRank(request.trafficClass)) request.trafficClass = CLASSES[rank] ?? request.trafficClass;
+  if (variant !== '') {
+    entry.variant = variant;
+    markDegraded(entry, 'variant');
+  }
+  entry.admitted = true;
+  entry.costIms = costIms;
+  entry.predictedFinishMs = predictedFinishMs;
 }
 
 /** What the gateway answers to a request whose time is over. */

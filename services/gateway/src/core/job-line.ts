@@ -1,6 +1,6 @@
 import { isName } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
-import { readInferCall } from './oip-infer.ts';
+import { parseInferJson, readInferJson } from './oip-infer.ts';
 import type { TensorValue } from './request.ts';
 
 /** One line of a batch of jobs. `job`: the id that the caller chose. */
@@ -14,12 +14,16 @@ export type JobLine = {
   timeoutMs: number | undefined;
 };
 
+/** A line is JSON throughout: no bytes of tensors follow it. */
+const NO_BYTES = new Uint8Array(0);
+
 const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
 
 /** @throws SpillwayError `INVALID_REQUEST` naming the member. */
 export function readJobLine(text: string): JobLine {
-  const call = readInferCall(Buffer.from(text), undefined);
-  const { model, version, job } = JSON.parse(text) as { model?: unknown; version?: unknown; job?: unknown };
+  const json = parseInferJson(text);
+  const call = readInferJson(json, NO_BYTES);
+  const { model, version, job } = json;
   if (typeof model !== 'string') throw bad('model: expected the name of a model');
   if (job !== undefined && job !== null && !(typeof job === 'string' && isName(job))) {
     throw bad('job: expected 1 to 64 letters, digits, "_" or "-"');

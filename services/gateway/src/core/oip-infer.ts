@@ -96,14 +96,22 @@ export function readInferCall(body: Buffer, headerLength: number | undefined): I
     throw bad(`inference-header-content-length: expected at most ${body.byteLength} (the body), got ${headerLength}`);
   }
   const end = headerLength ?? body.byteLength;
-  const text = textOf(body, end);
-  let json = parseObject(text);
+  return readInferJson(parseInferJson(textOf(body, end)), body.subarray(end));
+}
+
+/** The JSON of an infer request; where a tensor has 64 bits, with its integers exactly. */
+export function parseInferJson(text: string): Json {
+  const json = parseObject(text);
   const given = json['inputs'];
-  if (Array.isArray(given) && given.some(isOf64Bits)) json = parseObjectExactly(text);
+  return Array.isArray(given) && given.some(isOf64Bits) ? parseObjectExactly(text) : json;
+}
+
+/** @param binary What follows the JSON: the bytes of binary tensors. */
+export function readInferJson(json: Json, binary: Uint8Array): InferCall {
   const { binaryByDefault, timeoutUs, priority, accept, receipt } = requestParameters(json['parameters']);
   const clientId = json['id'] ?? '';
   if (typeof clientId !== 'string') throw bad('id: expected a string');
-  const inputs = readInputs(json['inputs'], body.subarray(end));
+  const inputs = readInputs(json['inputs'], binary);
   const asked = askedOutputs(json['outputs'], binaryByDefault);
   return { clientId, inputs, asked, timeoutUs, priority, accept, receipt };
 }

@@ -1,9 +1,9 @@
 import type { ModelRecord } from '@spillway/contracts/buckets';
-import { CLASSES, classRank } from '@spillway/contracts/classes';
+import { classRank } from '@spillway/contracts/classes';
 import type { ReplyFrame, Route, WorkItem } from '@spillway/contracts/messages';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { Candidates } from './candidates.ts';
-import { type Entry, expired, type Handover, itemOf, markDegraded, newEntry } from './entry.ts';
+import { admit, type Entry, expired, type Handover, itemOf, newEntry } from './entry.ts';
 import { type FeatureSpec, featureWant, HURRIED_FEATURES_MS, joinFeatures, keyOf } from './look-ups.ts';
 import { Pending } from './pending.ts';
 import type { PipelineLimits, PipelinePorts } from './pipeline-ports.ts';
@@ -147,15 +147,7 @@ export class Pipeline {
       this.fail(entry.seq, refusalOf(decision));
       return;
     }
-    const rank = classRank(entry.request.trafficClass);
-    if (decision.rank > rank) entry.request.trafficClass = CLASSES[decision.rank] ?? entry.request.trafficClass;
-    if (decision.variant !== '') {
-      entry.variant = decision.variant;
-      markDegraded(entry, 'variant');
-    }
-    entry.admitted = true;
-    entry.costIms = decision.costIms;
-    entry.predictedFinishMs = decision.predictedFinishMs;
+    admit(entry, decision);
     if (joining) this.#oneIsBack(entry);
     else this.#join(entry);
   }

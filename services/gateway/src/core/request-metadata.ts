@@ -23,11 +23,10 @@ const MAX_BUDGET_MS = 24 * 60 * 60 * 1000;
 
 /** @throws SpillwayError `INVALID_REQUEST` naming the header: who misspells a deadline must learn it. */
 export function readMetadata(header: (name: string) => string | undefined, keyClass: TrafficClass): RequestMetadata {
-  const id = header(HEADERS.requestId);
   const cacheControl = header('cache-control');
   const receipt = header(HEADERS.receipt);
   return {
-    requestId: id !== undefined && isName(id) ? id : undefined,
+    requestId: readRequestId(header(HEADERS.requestId)),
     trafficClass: classOf(header(HEADERS.trafficClass), keyClass),
     accept: readAccept(header(HEADERS.accept), HEADERS.accept),
     receipt: receipt === undefined ? 'headers' : readReceiptPlace(receipt, HEADERS.receipt),
@@ -37,6 +36,10 @@ export function readMetadata(header: (name: string) => string | undefined, keyCl
     traceparent: header(HEADERS.traceparent) ?? '',
   };
 }
+
+/** The caller's own id of a request; undefined: there is none that could stand in traces and logs. */
+export const readRequestId = (text: string | undefined): string | undefined =>
+  text !== undefined && isName(text) ? text : undefined;
 
 function classOf(asked: string | undefined, keyClass: TrafficClass): TrafficClass {
   if (asked === undefined) return keyClass;

@@ -2,12 +2,10 @@ import type { Bus } from '@spillway/bus/bus';
 import { connectBus } from '@spillway/bus/connect';
 import { keepLease } from '@spillway/bus/leases';
 import {
-  FEATURES_PATH,
+  FEATURES_METHOD,
   type FeatureFetch,
   type FetchRequest,
   type FetchResponse,
-  fetchRequestCodec,
-  fetchResponseCodec,
   type ViewRows,
 } from '@spillway/contracts/messages';
 import { type ServedDuplex, serveDuplex } from '@spillway/rpc/duplex';
@@ -28,18 +26,15 @@ export async function startFeaturePeer(natsUrl: string): Promise<FeaturePeer> {
   const bus: Bus = opening.use(await connectBus({ url: natsUrl, service: 'feature-service', instance: 'features-1' }));
   const arrived: Arrival[] = [];
   const waiting: ((one: Arrival) => void)[] = [];
-  const service = serveDuplex<FetchRequest, FetchResponse>(
-    { path: FEATURES_PATH, request: fetchRequestCodec, response: fetchResponseCodec },
-    (stream) => {
-      stream.onMessage(({ fetches }) => {
-        for (const fetch of fetches) {
-          const taker = waiting.shift();
-          if (taker) taker({ fetch, stream });
-          else arrived.push({ fetch, stream });
-        }
-      });
-    },
-  );
+  const service = serveDuplex<FetchRequest, FetchResponse>(FEATURES_METHOD, (stream) => {
+    stream.onMessage(({ fetches }) => {
+      for (const fetch of fetches) {
+        const taker = waiting.shift();
+        if (taker) taker({ fetch, stream });
+        else arrived.push({ fetch, stream });
+      }
+    });
+  });
   const server = opening.use(
     await startGrpcServer({ host: '127.0.0.1', port: 0, services: [service], maxReceiveBytes: 1_048_576 }),
   );

@@ -50,6 +50,19 @@ test('a waiting caller is told as soon as the result is stored', async () => {
   assert.deepEqual([ended.state, ended.result?.answer], ['succeeded', 7]);
 });
 
+test('who follows a job as events is told the id of that request: its own, or one that the mesh made', async () => {
+  await stored('followed', { answer: 1 });
+  const idOf = async (headers: Record<string, string>): Promise<string | null> => {
+    const response = await call('/v1/jobs/followed', { headers: { accept: 'text/event-stream', ...headers } });
+    assert.match(await response.text(), /"state":"succeeded"/);
+    return response.headers.get('x-request-id');
+  };
+  assert.equal(await idOf({ 'x-request-id': 'mine' }), 'mine');
+  const made = [await idOf({}), await idOf({ 'x-request-id': 'not a name' })];
+  for (const id of made) assert.match(id ?? '', /^[a-z0-9]{10}-[a-z0-9]+$/);
+  assert.notEqual(made[0], made[1]);
+});
+
 test('a job that is cancelled leaves its stream, stays cancelled, and a result that comes late is refused', async () => {
   const { href, job } = await order({ 'idempotency-key': 'to-cancel' });
   const cancelled = await jobOf(call(href, { method: 'DELETE' }));

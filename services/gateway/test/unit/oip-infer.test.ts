@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { numericView, packBytes } from '@spillway/contracts/tensor';
+import { readJobLine } from '../../src/core/job-line.ts';
 import { readInferCall, writeInferAnswer } from '../../src/core/oip-infer.ts';
 import type { Answer, TensorValue } from '../../src/core/request.ts';
 import { fp32 } from './fixtures.ts';
@@ -61,6 +62,28 @@ test('64-bit integers beyond 2^53 keep every digit, both ways', () => {
   assert.deepEqual(values(tensor), [9007199254740993n, -9223372036854775808n]);
   const { body } = writeInferAnswer(answer([tensor as TensorValue]), '', all);
   assert.match(String(body), /"data":\[9007199254740993,-9223372036854775808\]/);
+});
+
+test('a line of a batch of jobs is such a request with the names of its model and job, read once', () => {
+  const tensor = '{"name":"n","datatype":"INT64","shape":[1],"data":[9007199254740993]}';
+  const outputs = '"outputs":[{"name":"y"}],"parameters":{"timeout":2000}';
+  const line = readJobLine(`{"model":"m","version":"2","job":"j-1","inputs":[${tensor}],${outputs}}`);
+  assert.deepEqual(values(line.inputs[0]), [9007199254740993n]);
+  assert.deepEqual(
+    { ...line, inputs: [] },
+    {
+      ...{ model: 'm', version: '2', job: 'j-1', inputs: [], outputs: ['y'], timeoutMs: 2 },
+    },
+  );
+  const refused: [string, RegExp][] = [
+    ['"inputs":[]', /^model: expected/],
+    ['"model":"m","inputs":[],"job":"a b"', /^job: expected/],
+    ['"model":"m","inputs":[],"version":2', /^version: expected/],
+    ['"model":"m"', /^inputs: expected/],
+  ];
+  for (const [members, message] of refused) {
+    assert.throws(() => readJobLine(`{${members}}`), { code: 'INVALID_REQUEST', message });
+  }
 });
 
 test('a value that does not fit its type is refused, never rounded or wrapped', () => {

@@ -1,11 +1,5 @@
 import type { Codec } from '@spillway/contracts/codec';
-import {
-  type BatchDone,
-  DISPATCH_PATH,
-  type Hello,
-  type WorkerMessage,
-  workerMessageCodec,
-} from '@spillway/contracts/messages';
+import { type BatchDone, DISPATCH_METHOD, type Hello, type WorkerMessage } from '@spillway/contracts/messages';
 import type { SpillwayError } from '@spillway/errors/spillway-error';
 import { type DialledDuplex, dialDuplex } from '@spillway/rpc/duplex';
 import { type BatchHead, batcherMessageHeadCodec } from '../core/executor-messages.ts';
@@ -23,7 +17,7 @@ const incomingCodec: Codec<Incoming> = {
   },
 };
 
-const METHOD = { path: DISPATCH_PATH, request: workerMessageCodec, response: incomingCodec };
+const METHOD = { ...DISPATCH_METHOD, response: incomingCodec };
 
 /** A batcher that comes back gets work within this; a dial on one host costs well under a millisecond. */
 const BACKOFF = { initialMs: 50, maxMs: 200 };

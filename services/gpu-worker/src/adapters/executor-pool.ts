@@ -1,6 +1,12 @@
 import { CLASSES, isTrafficClass } from '@spillway/contracts/classes';
 import { monotonicClock } from '@spillway/lifecycle/clock';
-import type { BatchHead, BatchResult, LoadedModel, LoadModel } from '../core/executor-messages.ts';
+import {
+  type BatchHead,
+  type BatchResult,
+  type LoadedModel,
+  type LoadModel,
+  nothingLoaded,
+} from '../core/executor-messages.ts';
 import type { ExecutorPlan } from '../core/placement.ts';
 import { Watchdog } from '../core/watchdog.ts';
 import { ExecutorSlot, type PoolBatch } from './executor-slot.ts';
@@ -235,18 +241,7 @@ export class ExecutorPool {
         ? `it took longer than ${this.#options.loadLimitMs} ms to load`
         : `its executor died while loading it (${how})`;
     const error = [what, note.trim().split('\n').at(-1) ?? ''].filter((text) => text !== '').join(': ');
-    this.#options.events.onLoaded(slot.name, {
-      model,
-      version,
-      error,
-      graph: '',
-      provider: '',
-      warmed: [],
-      warning: '',
-      loadMs: 0,
-      variants: [],
-      memoryBytes: 0,
-    });
+    this.#options.events.onLoaded(slot.name, { ...nothingLoaded(model, version), error });
   }
 
   /** At once, also after each killed run: runs over the limit bound their own rate. Only one that dies again and again waits. */

@@ -58,6 +58,19 @@ export type LoadedModel = {
   variants: LoadedVariant[];
   memoryBytes: number;
 };
+/** The report of a load before anything is known of it. */
+export const nothingLoaded = (model: string, version: string): LoadedModel => ({
+  model,
+  version,
+  error: '',
+  graph: '',
+  provider: '',
+  warmed: [],
+  warning: '',
+  loadMs: 0,
+  variants: [],
+  memoryBytes: 0,
+});
 export type Reply = { subject: string; frame: Uint8Array };
 export type JobResult = {
   job: Job;

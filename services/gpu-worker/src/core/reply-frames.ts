@@ -1,20 +1,12 @@
-import { type ReplyItem, replyFrameCodec } from '@spillway/contracts/messages';
+import { type ReplyFrame, type ReplyItem, replyFrameCodec } from '@spillway/contracts/messages';
 import type { Reply } from './executor-messages.ts';
 
 /** Below the 1 MiB that a NATS server takes unless it is configured otherwise, with room for the frame's own fields. */
 export const MAX_FRAME_BYTES = 900 * 1024;
 const ITEM_OVERHEAD_BYTES = 64; // ids, numbers and tags of an item, without its texts and tensors
 
-export type BatchFacts = {
-  worker: string;
-  batchId: string;
-  model: string;
-  version: string;
-  variant: string;
-  batchRows: number;
-  runMs: number;
-  closedBy: string;
-};
+/** What is said of a batch once, whoever its answers go to. */
+export type BatchFacts = Omit<ReplyFrame, 'items'>;
 
 /** An answer and the inbox it goes to, an index into the batch's `reply_to`. */
 export type AddressedReply = { replyTo: number; item: ReplyItem };

@@ -6,10 +6,9 @@ import {
   type BatchDone,
   type BatcherMessage,
   batcherMessageCodec,
-  DISPATCH_PATH,
+  DISPATCH_METHOD,
   type Hello,
   type WorkerMessage,
-  workerMessageCodec,
 } from '@spillway/contracts/messages';
 import { type ServedDuplex, serveDuplex } from '@spillway/rpc/duplex';
 import { startGrpcServer } from '@spillway/rpc/server';
@@ -21,7 +20,7 @@ const response: Codec<PeerMessage> = {
   encode: (message) => message.encoded ?? batcherMessageCodec.encode(message),
   decode: (bytes) => batcherMessageCodec.decode(bytes),
 };
-const METHOD = { path: DISPATCH_PATH, request: workerMessageCodec, response };
+const METHOD = { ...DISPATCH_METHOD, response };
 
 /** One worker's stream as a batcher sees it. */
 export type WorkerStream = {

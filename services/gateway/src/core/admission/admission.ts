@@ -1,14 +1,14 @@
 import type { KeyRecord, Lever } from '@spillway/contracts/buckets';
 import type { GatewayLoad, LoadState } from '@spillway/contracts/messages';
+import { AdmittedModels } from './admitted-models.ts';
 import { Answers } from './answers.ts';
 import { CpuGuard } from './cpu-guard.ts';
 import { applyLevel, newEffects } from './effects.ts';
 import { type Around, Ladder } from './ladder.ts';
 import { Levers } from './levers.ts';
-import { ModelAdmission } from './model-admission.ts';
 import { KEYS_TOPIC, Quotas } from './quotas.ts';
 import { Resubmission } from './resubmission.ts';
-import { type AdmissionOptions, type AdmissionSettings, DEFAULT_SETTINGS } from './settings.ts';
+import { type AdmissionOptions, DEFAULT_SETTINGS } from './settings.ts';
 import { TenantWeights } from './tenant-weights.ts';
 import { weightOf } from './ticks.ts';
 import { doorLimit, type TokenBucket } from './token-bucket.ts';
@@ -31,10 +31,7 @@ export class Admission {
   readonly effects: Effects = newEffects();
   /** False: no jobs can be taken, so no caller gets a ticket. */
   ticketsOpen = true;
-  readonly #settings: AdmissionSettings;
-  readonly #random: () => number;
-  readonly #instance: string;
-  readonly #models = new Map<string, ModelAdmission>();
+  readonly #models: AdmittedModels;
   readonly #weights = new TenantWeights();
   readonly #quotas: Quotas;
   readonly #levers: Levers;
@@ -52,45 +49,39 @@ export class Admission {
   #tickedMs: number;
   #nowMs: number;
 
-  constructor({ random, instance, settings, nowMs }: AdmissionOptions) {
-    this.#settings = { ...DEFAULT_SETTINGS, ...settings };
-    this.#random = random;
+  constructor({ random, instance, settings: given, nowMs }: AdmissionOptions) {
+    const settings = { ...DEFAULT_SETTINGS, ...given };
     this.#answers = new Answers(random);
-    this.#instance = instance;
+    this.#models = new AdmittedModels({ settings, instance, random, weights: this.#weights });
     this.#quotas = new Quotas(instance);
     this.#levers = new Levers(random);
     this.#guard = new CpuGuard(random);
-    this.#ladder = new Ladder(random, this.#settings.off);
-    this.#guarded = !this.#settings.off.includes('guard');
-    this.#quotaed = !this.#settings.off.includes('quota');
+    this.#ladder = new Ladder(random, settings.off);
+    this.#guarded = !settings.off.includes('guard');
+    this.#quotaed = !settings.off.includes('quota');
     this.#tickedMs = nowMs;
     this.#nowMs = nowMs;
-    this.#door = this.#settings.doorRate.map((perSecond) => doorLimit(perSecond, nowMs));
+    this.#door = settings.doorRate.map((perSecond) => doorLimit(perSecond, nowMs));
   }
 
   setModel(record: AdmittedModel): void {
-    const known = this.#models.get(record.model);
-    if (known !== undefined) known.update(record, this.#nowMs);
-    else {
-      const options = { settings: this.#settings, instance: this.#instance, random: this.#random, nowMs: this.#nowMs };
-      this.#models.set(record.model, new ModelAdmission(record, options));
-    }
+    this.#models.set(record, this.#nowMs);
   }
 
   removeModel(model: string): void {
-    this.#models.delete(model);
+    this.#models.remove(model);
   }
 
   setKey(record: KeyRecord): void {
     this.#quotas.set(record, this.#nowMs);
     this.#weights.set(record);
-    for (const model of this.#models.values()) model.reweigh(this.#weights);
+    this.#models.reweigh();
   }
 
   removeKey(id: string): void {
     this.#quotas.remove(id, this.#nowMs);
     this.#weights.remove(id);
-    for (const model of this.#models.values()) model.reweigh(this.#weights);
+    this.#models.reweigh();
   }
 
   /** What the family of this key may use. Undefined: no quota. */
@@ -213,9 +204,7 @@ export class Admission {
 
   /** How late the event loop was, every 20 ms, and the share of the last time in which it worked. */
   observeLag(lagMs: number, nowMs: number, utilization = 1): void {
-    let isFlood = false;
-    for (const model of this.#models.values()) if (model.isFlooded(nowMs)) isFlood = true;
-    this.#guard.observe({ lagMs, utilization, isFlood });
+    this.#guard.observe({ lagMs, utilization, isFlood: this.#models.anyFlooded(nowMs) });
   }
 
   observeHeap(usedOverLimit: number): void {
@@ -230,13 +219,7 @@ export class Admission {
     this.#nowMs = nowMs;
     this.#quotas.tick({ elapsedMs, weight: weightOf(elapsedMs, 1), nowMs });
     const own = { lagMs: this.#guard.lagMs, heap: this.#heap };
-    let level = 0;
-    let shortestMs = Number.POSITIVE_INFINITY;
-    for (const model of this.#models.values()) {
-      if (model.busy(nowMs)) shortestMs = Math.min(shortestMs, model.record.defaultDeadlineMs);
-      model.tick(elapsedMs, nowMs, own, this.#weights);
-      level = Math.max(level, model.effectiveLevel);
-    }
+    const { level, shortestMs } = this.#models.tick(elapsedMs, nowMs, own);
     this.#guard.deadlineMs = shortestMs;
     if (level !== this.effects.level) applyLevel(this.effects, level);
   }
@@ -250,7 +233,7 @@ export class Admission {
   /** What loads are published of: models, and the topic of keys. */
   *models(): Iterable<string> {
     yield KEYS_TOPIC;
-    yield* this.#models.keys();
+    yield* this.#models.names();
   }
 
   busy(model: string, nowMs: number): boolean {
@@ -295,6 +278,6 @@ export class Admission {
 
   /** Last values, for metrics and for who looks. */
   facts(): readonly ModelFacts[] {
-    return [...this.#models.values()].map((model) => model.facts(this.#nowMs));
+    return this.#models.facts(this.#nowMs);
   }
 }

@@ -1,5 +1,8 @@
 import { Redis } from 'ioredis';
 
+/** A connection to one Redis: every command is a method that resolves with the reply. */
+export type RedisClient = Redis;
+
 export type RedisClientOptions = {
   url: string;
   /** Backstop of every command. */
@@ -16,7 +19,7 @@ const LONGEST_RETRY_MS = 500;
  * A connection that fails at once while Redis is away (no queue, no retries, nothing sent twice) and comes back by itself
  * within half a second of the server's return. Resolves nothing: it connects in the background.
  */
-export function openRedis(options: RedisClientOptions): Redis {
+export function openRedis(options: RedisClientOptions): RedisClient {
   const client = new Redis(options.url, {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
@@ -49,7 +52,7 @@ export function openRedis(options: RedisClientOptions): Redis {
 }
 
 /** Hangs up for good, without a word: the close is ours. */
-export function closeRedis(client: Redis): void {
+export function closeRedis(client: RedisClient): void {
   client.removeAllListeners('close');
   client.disconnect();
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ManualClock } from '@spillway/lifecycle/manual-clock';
-import { Breaker } from '../../src/core/breaker.ts';
+import { Breaker } from '../src/breaker.ts';
+import { ManualClock } from '../src/manual-clock.ts';
 
 function newBreaker() {
   const clock = new ManualClock();

@@ -1,4 +1,4 @@
-import type { Clock } from '@spillway/lifecycle/clock';
+import type { Clock } from './clock.ts';
 
 /**
  * `failures` within `windowMs` and no success between them open it for `openMs`; then one probe is let through. Without
