@@ -15,6 +15,7 @@ export const EXTENSIONS = [
   'statistics',
   'model_repository',
   'model_configuration',
+  'generate',
 ];
 
 export const serverMetadata = () => ({ name: SERVER_NAME, version: SERVER_VERSION, extensions: EXTENSIONS });
