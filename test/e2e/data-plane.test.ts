@@ -98,6 +98,23 @@ test('the plain door: a text, ids, tensors by name', async () => {
   assert.deepEqual(sums.outputs, { OUTPUT0: Array(16).fill(7), OUTPUT1: Array(16).fill(3) });
 });
 
+test('generate: tensors by name, whole or as an event; a label in place of a version', async () => {
+  const said = await post('/v2/models/intent/generate', '{"id": "q", "text_input": "Where is my new card?"}');
+  const { scores, ...answer } = (await said.json()) as { scores: number[] };
+  assert.deepEqual(answer, { id: 'q', model_name: 'intent', model_version: '1', text_output: 'card_arrival' });
+  assert.equal(scores.length, 77);
+  const inputs = { INPUT0: Array(16).fill(5), INPUT1: Array(16).fill(2) };
+  const stream = await post('/v2/models/simple/versions/stable/generate_stream', JSON.stringify(inputs));
+  assert.equal(stream.headers.get('spillway-model-version'), '1');
+  const event = { model_name: 'simple', model_version: '1', OUTPUT0: Array(16).fill(7), OUTPUT1: Array(16).fill(3) };
+  assert.equal(await stream.text(), `data: ${JSON.stringify(event)}\n\n`);
+  const unknown = await post('/v2/models/simple/versions/canary/generate', JSON.stringify(inputs));
+  assert.deepEqual(
+    [unknown.status, await unknown.json()],
+    [404, { error: 'model "simple" has no such label; it has stable (1), and the versions 1' }],
+  );
+});
+
 test('the best classes of a real model', async () => {
   const inputs = [
     { name: 'text', datatype: 'BYTES', shape: [2, 1], data: ['Where is my new card?', 'I lost my card'] },

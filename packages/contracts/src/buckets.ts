@@ -96,6 +96,8 @@ export type QueuePolicy = { timeoutAction: 'reject' | 'delay'; allowTimeoutOverr
 export type ModelRecord = {
   model: string;
   versions: string[]; // that can serve; ascending numbers
+  /** Movable names of versions, the number by the label. */
+  versionLabels?: Record<string, string>;
   platform: string; // onnxruntime_onnx, simulated
   backend: string;
   maxBatchSize: number; // rows; 0: the model does not batch

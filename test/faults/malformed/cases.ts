@@ -33,6 +33,14 @@ const GOOD: Good[] = [
   { path: '/v2/models/identity/versions/1/infer', body: { ...oip('identity'), id: 'a', parameters: { priority: 2 } } },
   { path: '/v1/models/mlp:predict', body: { inputs: mlpRow } },
   { path: '/v1/models/simple:predict', body: { inputs: { INPUT0: Array(16).fill(1), INPUT1: Array(16).fill(2) } } },
+  {
+    path: '/v2/models/simple/versions/stable/generate',
+    body: { INPUT0: Array(16).fill(1), INPUT1: Array(16).fill(2) },
+  },
+  {
+    path: '/v2/models/identity/generate_stream',
+    body: { id: 'a', input_fp32: [1, 2], text_input: 'a', parameters: {} },
+  },
   { path: '/v1/models/identity:predict', body: { inputs: [{ input_fp32: [1, 2], input_bytes: 'a' }] } },
 ];
 const INFER = '/inference.GRPCInferenceService/ModelInfer';
@@ -103,7 +111,18 @@ const PARTS = [
   '*',
   'constructor',
 ];
-const ENDS = ['infer', 'generate', 'ready', 'config', 'stats', 'trace/setting', 'infer/', 'INFER', ''];
+const ENDS = [
+  'infer',
+  'generate',
+  'generate_stream',
+  'ready',
+  'config',
+  'stats',
+  'trace/setting',
+  'infer/',
+  'INFER',
+  '',
+];
 
 const odd = (choices: Choices): string => {
   const values = [...VALUES, ...MORE_VALUES];

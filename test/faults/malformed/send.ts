@@ -33,7 +33,8 @@ export async function sendHttp(wrong: HttpCase, address: string, agent: Agent): 
   const reply = await call({ address, method, path, headers, body, agent, timeoutMs: TIMEOUT_MS });
   const type = headerOf(reply, 'content-type');
   if (reply.status === 200) {
-    const isAnswer = type.includes('octet-stream') || headerOf(reply, 'content-encoding') !== '' || isJson(reply.text);
+    const data = type.includes('event-stream') ? (/^data: (.*)\n\n$/.exec(reply.text)?.[1] ?? '') : reply.text;
+    const isAnswer = type.includes('octet-stream') || headerOf(reply, 'content-encoding') !== '' || isJson(data);
     return { code: 'OK', fault: isAnswer ? undefined : `200 with ${reply.text.slice(0, 200)}` };
   }
   const code = headerOf(reply, 'spillway-error');

@@ -5,6 +5,7 @@ import type { SpillwayError } from '@spillway/errors/spillway-error';
 import { type OipReply, toOip } from '@spillway/errors/to-oip';
 import { toPlain } from '@spillway/errors/to-plain';
 import { checkSelection } from '../core/asked-outputs.ts';
+import { type GenerateCall, readGenerateCall, writeGenerateAnswer } from '../core/generate.ts';
 import { type InferBody, type InferCall, readInferCall, writeInferAnswer } from '../core/oip-infer.ts';
 import { readRawCall } from '../core/oip-raw.ts';
 import { writePlainAnswer } from '../core/plain-answer.ts';
@@ -19,6 +20,8 @@ export type Call = Partial<Pick<InferCall, 'timeoutUs' | 'priority' | 'accept' |
 
 /** How one kind of HTTP body says what every door says: a request, its answer, a failure. */
 export type HttpDialect<C extends Call> = {
+  /** Of answers without binary tensors. */
+  contentType: string;
   /** @throws SpillwayError for a body that breaks a rule; of a model that does not exist nothing need be said. */
   read(body: Buffer, req: IncomingMessage, model: () => ModelRecord | undefined): C;
   /** @param receipt What goes into the body; undefined: nothing. @throws SpillwayError for what the body cannot say. */
@@ -26,8 +29,11 @@ export type HttpDialect<C extends Call> = {
   refuse(error: SpillwayError): { status: number; body: object; headers: OipReply['headers'] };
 };
 
+const JSON_TYPE = 'application/json';
+
 /** The Open Inference Protocol v2. */
 export const OIP: HttpDialect<InferCall> = {
+  contentType: JSON_TYPE,
   read: (body, req, model) => {
     const header = req.headers[HEADERS.inferenceHeaderLength] as string | undefined;
     if (header === '0') return readRawCall(body, model());
@@ -41,7 +47,26 @@ export const OIP: HttpDialect<InferCall> = {
 
 /** Plain JSON; what else a caller has to say of a request, its headers say. */
 export const PLAIN: HttpDialect<PlainCall> = {
+  contentType: JSON_TYPE,
   read: (body, _req, model) => readPlainBody(body, model()),
   write: (answer, call, receipt) => ({ body: writePlainAnswer(answer, call, receipt), headerLength: undefined }),
   refuse: toPlain,
+};
+
+/** Triton's generate extension. */
+export const GENERATE: HttpDialect<GenerateCall> = {
+  contentType: JSON_TYPE,
+  read: (body, _req, model) => readGenerateCall(body, model()),
+  write: (answer, call, receipt) => ({ body: writeGenerateAnswer(answer, call, receipt), headerLength: undefined }),
+  refuse: toOip,
+};
+
+/** The same as server-sent events: one, for every model here answers once. What fails has no event, but its status. */
+export const GENERATE_STREAM: HttpDialect<GenerateCall> = {
+  ...GENERATE,
+  contentType: 'text/event-stream; charset=utf-8',
+  write: (answer, call, receipt) => ({
+    body: `data: ${writeGenerateAnswer(answer, call, receipt)}\n\n`,
+    headerLength: undefined,
+  }),
 };

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { HEADERS } from '@spillway/contracts/headers';
@@ -14,14 +14,14 @@ import { answerClientError } from './http-client-error.ts';
 import { controlRoutes } from './http-control.ts';
 import { OIP, PLAIN } from './http-dialect.ts';
 import { serveDocs } from './http-docs.ts';
-import { refuseGenerate } from './http-generate.ts';
+import { generateRoutes } from './http-generate.ts';
 import { identifyCaller } from './http-identify.ts';
 import { InferRoute, matchInfer, matchPredict } from './http-infer.ts';
 import { serveJobBatches } from './http-job-batch.ts';
 import { serveJobs } from './http-jobs.ts';
 import { type ModelParams, namesOf } from './model-params.ts';
 import { modelMetadata, repositoryIndex, serverMetadata } from './oip-metadata.ts';
-import { refusePath, servedPaths } from './served-paths.ts';
+import { refuseMethod, refusePath, servedPaths } from './served-paths.ts';
 
 export type HttpDoorOptions = {
   host: string;
@@ -67,6 +67,7 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
   const { effects, maxRequestsPerSocket } = options;
   const infer = new InferRoute(context, OIP);
   const predict = new InferRoute(context, PLAIN);
+  const generate = generateRoutes(context);
   let server: Server | undefined;
   const app = Fastify({
     bodyLimit: context.maxBodyBytes,
@@ -82,8 +83,9 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
         const url = req.url ?? '';
         const route = matchInfer(url);
         const plain = route === undefined && url.startsWith('/v1/models/') ? matchPredict(url) : undefined;
-        if (route === undefined && plain === undefined) handler(req, res);
-        else if (req.method !== 'POST') refuseMethod(req, res, plain === undefined ? toOip : toPlain);
+        if (route === undefined && plain === undefined) {
+          if (!generate(req, res, url)) handler(req, res);
+        } else if (req.method !== 'POST') refuseMethod(req, res, plain === undefined ? toOip : toPlain);
         else if (route !== undefined) infer.handle(req, res, route);
         else if (plain !== undefined) predict.handle(req, res, plain);
       });
@@ -110,12 +112,6 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
       await close();
     },
   };
-}
-
-function refuseMethod(req: IncomingMessage, res: ServerResponse, say: typeof toOip | typeof toPlain): void {
-  const { status, body, headers } = say(new SpillwayError('METHOD_NOT_ALLOWED', `expected POST, got ${req.method}`));
-  res.writeHead(status, { ...headers, allow: 'POST', 'content-type': 'application/json' });
-  res.end(JSON.stringify(body));
 }
 
 /** Every route but those that run a model. */
@@ -165,7 +161,6 @@ export function routes(app: FastifyInstance, context: DoorContext): void {
     return repositoryIndex(context.catalogue, onlyReady);
   });
   controlRoutes(app, context);
-  refuseGenerate(app, context);
   serveJobs(app, context);
   serveJobBatches(app, context);
   serveDocs(app);

@@ -1,20 +1,24 @@
-import { SpillwayError } from '@spillway/errors/spillway-error';
-import type { FastifyInstance } from 'fastify';
-import type { DoorContext } from './door-context.ts';
-import { identifyCaller } from './http-identify.ts';
-import { type ModelParams, namesOf } from './model-params.ts';
-import { modelMetadata } from './oip-metadata.ts';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { toOip } from '@spillway/errors/to-oip';
+import type { InferContext } from './door-context.ts';
+import { GENERATE, GENERATE_STREAM } from './http-dialect.ts';
+import { InferRoute, matchGenerate } from './http-infer.ts';
+import { refuseMethod } from './served-paths.ts';
 
-/** `generate` and `generate_stream`: no model here generates yet, which a client learns for each model that exists. */
-export function refuseGenerate(app: FastifyInstance, context: DoorContext): void {
-  for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {
-    for (const method of ['generate', 'generate_stream']) {
-      app.post<{ Params: ModelParams }>(`${path}/${method}`, (request, reply) => {
-        identifyCaller(context, request, reply);
-        const { model, version } = namesOf(request.params);
-        const { name } = modelMetadata(context.catalogue, model, version);
-        throw new SpillwayError('UNSUPPORTED', `model "${name}" does not generate text; send it an infer request`);
-      });
-    }
-  }
+/**
+ * `generate` and `generate_stream` of every model, on the way of every request that runs one.
+ * @returns Answers a request if its URL is one of theirs; false: it is not.
+ */
+export function generateRoutes(
+  context: InferContext,
+): (req: IncomingMessage, res: ServerResponse, url: string) => boolean {
+  const whole = new InferRoute(context, GENERATE);
+  const stream = new InferRoute(context, GENERATE_STREAM);
+  return (req, res, url) => {
+    const found = matchGenerate(url);
+    if (found === undefined) return false;
+    if (req.method !== 'POST') refuseMethod(req, res, toOip);
+    else (found.streams ? stream : whole).handle(req, res, found.target);
+    return true;
+  };
 }

@@ -22,6 +22,7 @@ import { HttpTickets, type TicketCall } from './http-tickets.ts';
 /** The hot routes of the HTTP door, on plain node:http: those that run a model. */
 
 const PATH = /^\/v2\/models\/([^/?]+)(?:\/versions\/([^/?]+))?\/infer(?:\?|$)/;
+const GENERATE_PATH = /^\/v2\/models\/([^/?]+)(?:\/versions\/([^/?]+))?\/generate(_stream)?(?:\?|$)/;
 const PLAIN_PATH = /^\/v1\/models\/([^/?:]+)(?:\/versions\/([^/?:]+))?:predict(?:\?|$)/;
 
 export type Target = { model: string; version: string };
@@ -34,6 +35,13 @@ export const matchInfer = (url: string): Target | undefined => targetOf(PATH.exe
 
 /** The same of `/v1/models/{m}[/versions/{v}]:predict`. */
 export const matchPredict = (url: string): Target | undefined => targetOf(PLAIN_PATH.exec(url));
+
+/** The same of `/v2/models/{m}[/versions/{v}]/generate[_stream]`, and whether it is a stream. */
+export function matchGenerate(url: string): { target: Target; streams: boolean } | undefined {
+  const match = GENERATE_PATH.exec(url);
+  const target = targetOf(match);
+  return target && { target, streams: match?.[3] !== undefined };
+}
 
 /** Holds a decoded name against the allowlist. @throws SpillwayError `MODEL_NOT_FOUND`. */
 export function checkedName(decoded: string, what: string): string {
@@ -203,7 +211,7 @@ export class InferRoute<C extends Call> {
         caller.place === 'body' ? receiptParameters(caller, caller.request?.trafficClass ?? '', receipt) : undefined;
       const { body, headerLength } = this.#dialect.write(answer, call, inBody);
       const headers = receiptHeaders(caller, receipt);
-      if (headerLength === undefined) headers.push('content-type', 'application/json');
+      if (headerLength === undefined) headers.push('content-type', this.#dialect.contentType);
       else
         headers.push('content-type', 'application/octet-stream', HEADERS.inferenceHeaderLength, String(headerLength));
       this.#putRateLimits(caller, headers);

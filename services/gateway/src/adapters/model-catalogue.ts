@@ -4,6 +4,7 @@ import { watchLeases } from '@spillway/bus/leases';
 import { type Lease, MODELS, type ModelRecord } from '@spillway/contracts/buckets';
 import { isName } from '@spillway/contracts/names';
 import type { Clock } from '@spillway/lifecycle/clock';
+import { versionNumber } from '../core/model-version.ts';
 
 /** Which models exist (the catalogue) and which a live worker serves (the leases). */
 export type ModelCatalogue = {
@@ -11,7 +12,7 @@ export type ModelCatalogue = {
   readonly loaded: Promise<void>;
   get(model: string): ModelRecord | undefined;
   list(): ModelRecord[];
-  /** A live worker has this version loaded and warm; without a version: any. */
+  /** A live worker has this version or label loaded and warm; without one: any. */
   isReady(model: string, version?: string): boolean;
   /** Called for every model that is known, then for each that changes; undefined: gone. */
   onChange(listener: (model: string, record: ModelRecord | undefined) => void): void;
@@ -47,7 +48,13 @@ export function watchModels(bus: Bus, clock: Clock): ModelCatalogue {
       for (const [name, record] of records) listener(name, record);
     },
     refresh: async (model) => keep(model, await bucket.get(model)),
-    isReady: (model, version) => records.has(model) && workers.list().some((lease) => serves(lease, model, version)),
+    isReady: (model, version) => {
+      const record = records.get(model);
+      if (record === undefined) return false;
+      const number = version === undefined ? undefined : versionNumber(record, version);
+      if (version !== undefined && number === undefined) return false;
+      return workers.list().some((lease) => serves(lease, model, number));
+    },
     stop: () => {
       watch.stop();
       workers.stop();

@@ -9,6 +9,6 @@ export type ModelParams = { model: string; version?: string };
 export function namesOf(params: ModelParams): { model: string; version: string | undefined } {
   const model = checkedName(params.model, 'model');
   if (params.version === undefined) return { model, version: undefined };
-  if (!isName(params.version)) throw new SpillwayError('MODEL_NOT_FOUND', 'version: expected a number');
+  if (!isName(params.version)) throw new SpillwayError('MODEL_NOT_FOUND', 'version: expected a number or a label');
   return { model, version: params.version };
 }

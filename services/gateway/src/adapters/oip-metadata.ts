@@ -1,5 +1,6 @@
 import type { ModelRecord, TensorSpec } from '@spillway/contracts/buckets';
 import { SpillwayError } from '@spillway/errors/spillway-error';
+import { resolveVersion } from '../core/model-version.ts';
 import type { ModelCatalogue } from './model-catalogue.ts';
 
 /** Metadata of the Open Inference Protocol, the same behind HTTP and gRPC. */
@@ -15,6 +16,7 @@ export const EXTENSIONS = [
   'statistics',
   'model_repository',
   'model_configuration',
+  'generate',
 ];
 
 export const serverMetadata = () => ({ name: SERVER_NAME, version: SERVER_VERSION, extensions: EXTENSIONS });
@@ -29,7 +31,7 @@ export type ModelMetadata = {
 };
 
 /**
- * The catalogue's entry of a model that has this version; empty or undefined: any.
+ * The catalogue's entry of a model that has this version or label; empty or undefined: any.
  * @throws SpillwayError `MODEL_NOT_FOUND`.
  */
 export function servedRecord(
@@ -39,12 +41,7 @@ export function servedRecord(
 ): ModelRecord {
   const record = catalogue.get(model);
   if (record === undefined) throw new SpillwayError('MODEL_NOT_FOUND', 'no such model is served here');
-  if (version !== undefined && version !== '' && !record.versions.includes(version)) {
-    throw new SpillwayError(
-      'MODEL_NOT_FOUND',
-      `model "${model}" has no such version; it has ${record.versions.join(', ')}`,
-    );
-  }
+  if (version !== undefined && version !== '') resolveVersion(record, version);
   return record;
 }
 

@@ -1,4 +1,5 @@
 import { SpillwayError } from '@spillway/errors/spillway-error';
+import { resolveVersion } from '../core/model-version.ts';
 import { type ModelStatisticsAnswer, statisticsAnswer } from '../core/statistics-answer.ts';
 import type { DoorContext } from './door-context.ts';
 import { servedRecord } from './oip-metadata.ts';
@@ -19,7 +20,7 @@ export async function modelStatistics(
   const ofVersion = (name: string, number: string) =>
     totals.filter((entry) => entry.model === name && entry.version === number);
   const model_stats = records.flatMap((record) =>
-    (one ? [version] : record.versions).map((number) =>
+    (one ? [resolveVersion(record, version)] : record.versions).map((number) =>
       statisticsAnswer(record.model, number, ofVersion(record.model, number)),
     ),
   );

@@ -1,5 +1,7 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toOip } from '@spillway/errors/to-oip';
+import type { toPlain } from '@spillway/errors/to-plain';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 type Served = { path: RegExp; methods: Set<string> };
@@ -25,6 +27,13 @@ export function refusePath(request: FastifyRequest, reply: FastifyReply, methods
     .code(status)
     .headers(allow === '' ? headers : { ...headers, allow })
     .send(body);
+}
+
+/** The same on plain node:http, for a path that is served for POST only. */
+export function refuseMethod(req: IncomingMessage, res: ServerResponse, say: typeof toOip | typeof toPlain): void {
+  const { status, body, headers } = say(new SpillwayError('METHOD_NOT_ALLOWED', `expected POST, got ${req.method}`));
+  res.writeHead(status, { ...headers, allow: 'POST', 'content-type': 'application/json' });
+  res.end(JSON.stringify(body));
 }
 
 /**

@@ -3,9 +3,10 @@ import { CLASSES, classRank } from '@spillway/contracts/classes';
 import type { WorkItem } from '@spillway/contracts/messages';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Decision } from './admission/types.ts';
+import { resolveVersion } from './model-version.ts';
 import type { CacheOutcome, InferRequest, Prepared, Settle, TensorValue } from './request.ts';
 import { encodeTensors } from './tensor-codec.ts';
-import { costOf, resolveVersion, validateInputs } from './validate.ts';
+import { costOf, validateInputs } from './validate.ts';
 
 /** Exactly one of the two is called, once. */
 export type Handover = { ready(prepared: Prepared): void; failed(error: SpillwayError): void };

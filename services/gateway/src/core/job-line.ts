@@ -29,7 +29,7 @@ export function readJobLine(text: string): JobLine {
     throw bad('job: expected 1 to 64 letters, digits, "_" or "-"');
   }
   if (version !== undefined && version !== null && !(typeof version === 'string' && isName(version))) {
-    throw bad('version: expected a string of digits');
+    throw bad('version: expected digits or a label, as a string');
   }
   return {
     model,

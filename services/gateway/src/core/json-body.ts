@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import type { ModelRecord } from '@spillway/contracts/buckets';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { isObject, type Json } from './oip-parameters.ts';
 
@@ -22,7 +23,7 @@ export function parseObject(text: string): Json {
     throw bad('body: expected JSON', cause);
   }
   if (isObject(value)) return value;
-  throw bad('body: expected a JSON object with "inputs"');
+  throw bad('body: expected a JSON object');
 }
 
 /** The same with 64-bit integers beyond 2⁵³ as BigInt, taken from the text: `JSON.parse` alone would round them. */
@@ -35,4 +36,11 @@ export function parseObjectExactly(text: string): Json {
     return isBig ? BigInt(source) : value;
   };
   return JSON.parse(text, keepExact as (key: string, value: unknown) => unknown) as Json;
+}
+
+/** The body of a request whose datatypes only the model knows: integers keep every digit where it takes 64 bits. */
+export function parseFor(model: ModelRecord | undefined, body: Buffer): Json {
+  const exactly = model?.inputs.some(({ datatype }) => datatype === 'INT64' || datatype === 'UINT64') === true;
+  const text = textOf(body);
+  return exactly ? parseObjectExactly(text) : parseObject(text);
 }

@@ -1,6 +1,6 @@
 import type { ModelRecord, TensorSpec } from '@spillway/contracts/buckets';
 import { SpillwayError } from '@spillway/errors/spillway-error';
-import { parseObject, parseObjectExactly, textOf } from './json-body.ts';
+import { parseFor } from './json-body.ts';
 import { tensorFromJson } from './oip-json.ts';
 import { isObject, type Json } from './oip-parameters.ts';
 import type { TensorValue } from './request.ts';
@@ -20,9 +20,7 @@ const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUE
 
 /** @throws SpillwayError `INVALID_REQUEST` naming the member, `MODEL_NOT_FOUND` without a model. */
 export function readPlainBody(body: Buffer, model: ModelRecord | undefined): PlainCall {
-  const text = textOf(body);
-  const exactly = model?.inputs.some(({ datatype }) => datatype === 'INT64' || datatype === 'UINT64') === true;
-  return readPlainCall(exactly ? parseObjectExactly(text) : parseObject(text), model);
+  return readPlainCall(parseFor(model, body), model);
 }
 
 const MEMBERS = ['inputs', 'text', 'entities'] as const;
@@ -43,25 +41,28 @@ export function readPlainCall(json: Json, model: ModelRecord | undefined): Plain
   const [spec, other] = model.inputs;
   if (spec === undefined || other !== undefined) {
     throw bad(
-      `inputs: model "${model.model}" takes ${namesOf(model)}; expected an object with them, or an array of such`,
+      `inputs: model "${model.model}" takes ${describeInputs(model)}; expected an object with them, or an array of such`,
     );
   }
   return oneInput(value, spec, 'inputs', model);
 }
 
 const describe = ({ name, datatype, dims }: TensorSpec): string => `${name} (${datatype} [${dims.join(',')}])`;
-const namesOf = (model: ModelRecord): string => model.inputs.map(describe).join(', ');
+/** The inputs of a model, for an error. */
+export const describeInputs = (model: ModelRecord): string => model.inputs.map(describe).join(', ');
 
 function textInput(model: ModelRecord): TensorSpec {
   const [spec, other] = model.inputs;
   if (spec?.datatype === 'BYTES' && other === undefined) return spec;
-  throw bad(`text: model "${model.model}" does not take one text but ${namesOf(model)}; send it as "inputs"`);
+  throw bad(`text: model "${model.model}" does not take one text but ${describeInputs(model)}; send it as "inputs"`);
 }
 
 function entityInput(model: ModelRecord): TensorSpec {
   const spec = model.inputs.find(({ name }) => name === model.features?.entity);
   if (spec !== undefined && model.inputs.length === 1) return spec;
-  throw bad(`entities: model "${model.model}" looks nothing up, it takes ${namesOf(model)}; send it as "inputs"`);
+  throw bad(
+    `entities: model "${model.model}" looks nothing up, it takes ${describeInputs(model)}; send it as "inputs"`,
+  );
 }
 
 /** Ids may come as numbers, where they are whole. */
@@ -105,11 +106,11 @@ function rowsByName(rows: unknown[], model: ModelRecord): PlainCall {
 
 function refuseUnknown(row: Json, at: string, model: ModelRecord): void {
   for (const { name } of model.inputs) {
-    if (!Object.hasOwn(row, name)) throw bad(`${at}: expected "${name}": the model takes ${namesOf(model)}`);
+    if (!Object.hasOwn(row, name)) throw bad(`${at}: expected "${name}": the model takes ${describeInputs(model)}`);
   }
   for (const name of Object.keys(row)) {
     if (!model.inputs.some((spec) => spec.name === name)) {
-      throw bad(`${at}: the model has no input "${name}"; it takes ${namesOf(model)}`);
+      throw bad(`${at}: the model has no input "${name}"; it takes ${describeInputs(model)}`);
     }
   }
 }
@@ -122,7 +123,7 @@ const doesNotBatch = (at: string, { model }: ModelRecord): SpillwayError =>
 const MAX_DEPTH = 32;
 
 /** Levels of arrays, along the first elements. */
-function depthOf(value: unknown): number {
+export function depthOf(value: unknown): number {
   let depth = 0;
   for (let inner = value; Array.isArray(inner) && depth <= MAX_DEPTH; inner = inner[0]) depth += 1;
   return depth;
@@ -139,7 +140,7 @@ function isMany(depth: number, dims: readonly number[]): boolean | undefined {
 }
 
 /** Sizes of a row, along its first elements. */
-function shapeOf(row: unknown, dims: readonly number[]): number[] {
+export function rowShape(row: unknown, dims: readonly number[]): number[] {
   if (isScalar(dims)) return [...dims];
   const shape: number[] = [];
   for (let inner = row; shape.length < dims.length; inner = (inner as unknown[])[0]) {
@@ -160,7 +161,7 @@ function tensorOf(value: unknown, spec: TensorSpec, at: string, model: ModelReco
   if (many && !batches) throw doesNotBatch(at, model);
   const rows = many ? (value as unknown[]) : [value];
   if (rows.length > Math.max(1, model.maxBatchSize)) throw tooMany(at, rows.length, model);
-  const shape = shapeOf(rows[0], dims);
+  const shape = rowShape(rows[0], dims);
   const data = batches || !Array.isArray(value) ? rows : value;
   return { tensor: tensorFromJson(name, datatype, batches ? [rows.length, ...shape] : shape, data), many };
 }

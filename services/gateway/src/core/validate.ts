@@ -77,25 +77,6 @@ export function validateInputs(request: Pick<InferRequest, 'inputs'>, model: Mod
   return rows;
 }
 
-/**
- * The version that shall run.
- * @throws SpillwayError `MODEL_NOT_FOUND` if the model has no such version.
- */
-export function resolveVersion(model: ModelRecord, asked: string): string {
-  if (asked === '') {
-    const newest = model.versions.at(-1);
-    if (newest !== undefined) return newest;
-    throw new SpillwayError('UNAVAILABLE', `model "${model.model}" has no version that can serve`, {
-      reason: 'no_version',
-    });
-  }
-  if (model.versions.includes(asked)) return asked;
-  throw new SpillwayError(
-    'MODEL_NOT_FOUND',
-    `model "${model.model}" has no such version; it has ${model.versions.join(', ') || 'none'}`,
-  );
-}
-
 /** Estimated cost in the unit of the model's `cost` rule. */
 export function costOf(model: ModelRecord, inputs: readonly TensorValue[], rows: number): number {
   if (model.costRule === 'rows') return rows;

@@ -72,9 +72,11 @@ test('the answer names what ran, and the receipt is in the trailers', async () =
   });
 });
 
-test('a version that is named runs', async () => {
-  const { answer } = await client.infer(ask('mlp', [1, 2], { model_version: '1' }));
-  assert.equal(answer.model_version, '1');
+test('a version that is named runs, by its number or its label', async () => {
+  for (const model_version of ['1', 'stable']) {
+    const { answer } = await client.infer(ask('mlp', [1, 2], { model_version }));
+    assert.equal(answer.model_version, '1');
+  }
 });
 
 test("the key gives tenant and class, a request may lower it, and its trace is the caller's", async () => {

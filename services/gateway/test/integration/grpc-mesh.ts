@@ -27,6 +27,7 @@ const simple: ModelRecord = {
   ],
 };
 const slow: ModelRecord = { ...mlp, model: 'slow' };
+const labelled: ModelRecord = { ...mlp, versionLabels: { stable: '1', gone: '7' } };
 
 /** `mlp` answers the first number of its input and fails on 13; `slow` answers only what a test tells it to. */
 export type GrpcMesh = AsyncDisposable & {
@@ -44,12 +45,12 @@ export async function startGrpcMesh(): Promise<GrpcMesh> {
   const keysFile = join(folder, 'keys.json');
   const keys = await writeKeysFile(keysFile, [{ tenant: 'admin', class: 'standard', scopes: ['infer', 'admin'] }]);
   const env = { GATEWAY_KEYS_FILE: keysFile, GATEWAY_MAX_BODY_BYTES: '65536' };
-  const mesh = opening.use(await startGatewayUnderTest({ models: [simple, mlp, slow], env }));
+  const mesh = opening.use(await startGatewayUnderTest({ models: [simple, labelled, slow], env }));
   const client = opening.use(new InferenceClient(mesh.gateway.ports.grpc));
   const serving = async (instance: string) =>
     opening.use(await connectBus({ url: mesh.nats.url, service: 'gpu-worker', instance }));
   opening.use(new PlayedWorker(await serving('worker-simple'), simple, ({ inputs }) => sumAndDifference(inputs)));
-  opening.use(new PlayedWorker(await serving('worker-mlp'), mlp, ({ inputs }) => firstNumber(inputs)));
+  opening.use(new PlayedWorker(await serving('worker-mlp'), labelled, ({ inputs }) => firstNumber(inputs)));
   const held = opening.use(new PlayedWorker(await serving('worker-slow'), slow, () => undefined));
   for (const name of ['simple', 'mlp', 'slow']) {
     const isReady = async () => ((await client.call('ModelReady', { name })) as { ready: boolean }).ready;

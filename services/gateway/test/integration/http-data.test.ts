@@ -253,11 +253,31 @@ test('a name is decoded once', async () => {
   assert.equal((await ask({ path: '/v2/models/%2565cho/infer', body: oip([1]) })).status, 404);
 });
 
-test('generate is refused as what a model does not do, not as a path that is not there', async () => {
-  for (const path of ['generate', 'generate_stream']) {
-    const said = await ask({ path: `/v2/models/echo/${path}`, body: '{"text_input":"a"}' });
-    assert.deepEqual([said.status, said.headers['spillway-error']], [501, 'UNSUPPORTED']);
-    assert.equal((await ask({ path: `/v2/models/nobody/${path}`, body: '{}' })).status, 404);
+test('generate takes tensors by name and answers with them, in one piece or as one event', async () => {
+  const body = '{"id":"a","x":[1.5,2],"parameters":{"priority":3}}';
+  const answer = { id: 'a', model_name: 'echo', model_version: '1', y: [1.5, 2] };
+  const said = await ask({ path: '/v2/models/echo/generate', body });
+  assert.deepEqual([said.status, said.headers['content-type'], json(said)], [200, 'application/json', answer]);
+  assert.deepEqual([said.headers['spillway-class'], said.headers['spillway-rung']], ['bulk', 'run']);
+  const streamed = await ask({ path: '/v2/models/echo/generate_stream', body });
+  assert.equal(streamed.headers['content-type'], 'text/event-stream; charset=utf-8');
+  assert.equal(streamed.body.toString(), `data: ${JSON.stringify(answer)}\n\n`);
+});
+
+test('what generate cannot do has a status and plain JSON, also where a stream was asked for', async () => {
+  for (const path of ['/v2/models/echo/generate', '/v2/models/echo/generate_stream']) {
+    for (const [body, status, code] of [
+      ['{"z":1}', 400, 'INVALID_REQUEST'],
+      ['{"x":[1],"parameters":{"timeout":1}}', 504, 'DEADLINE_EXCEEDED'],
+      ['{not json', 400, 'INVALID_REQUEST'],
+    ] as const) {
+      const said = await ask({ path, body });
+      assert.deepEqual([said.status, said.headers['spillway-error']], [status, code], `${path} ${body}`);
+      assert.equal(said.headers['content-type'], 'application/json');
+      assert.equal(typeof json(said).error, 'string');
+    }
+    assert.equal((await ask({ path: path.replace('echo', 'nobody'), body: '{}' })).status, 404);
+    assert.equal((await ask({ method: 'GET', path })).headers.allow, 'POST');
   }
 });
 

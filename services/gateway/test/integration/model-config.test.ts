@@ -33,6 +33,43 @@ test('both doors give the config of a model, with and without a version', async 
   }
 });
 
+test('a label stands for its version wherever one is named; one that stands for nothing is not found', async () => {
+  const get = async (path: string) => {
+    const response = await fetch(`${url}/v2/models/mlp/versions/${path}`);
+    return [response.status, (await response.json()) as Record<string, unknown>] as const;
+  };
+  assert.equal((await get('stable/config'))[0], 200);
+  assert.deepEqual((await get('stable'))[1]['versions'], ['1', '2']);
+  assert.deepEqual(await get('stable/ready'), [200, { name: 'mlp', ready: true }]);
+  const [, stats] = await get('stable/stats');
+  assert.deepEqual(
+    (stats['model_stats'] as { version: string }[]).map(({ version }) => version),
+    ['1'],
+  );
+  for (const [path, body, answer] of [
+    ['infer', { inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }] }, /"model_version":"1"/],
+    ['generate', { x: [1, 2] }, /"model_version":"1","y":1}$/],
+  ] as const) {
+    const init = { method: 'POST', body: JSON.stringify(body) };
+    assert.match(await (await fetch(`${url}/v2/models/mlp/versions/stable/${path}`, init)).text(), answer);
+  }
+  const predict = await fetch(`${url}/v1/models/mlp/versions/stable:predict`, {
+    method: 'POST',
+    body: '{"inputs":[1,2]}',
+  });
+  assert.equal(predict.headers.get('spillway-model-version'), '1');
+  for (const [label, expected] of [
+    ['beta', /has no such label; it has stable \(1\), gone \(7\), and the versions 1, 2/],
+    ['gone', /cannot serve version 7, which the label stands for; it has 1, 2/],
+  ] as const) {
+    const [status, { error }] = await get(`${label}/ready`);
+    assert.equal(status, 404);
+    assert.match(error as string, expected);
+  }
+  const ready = (version: string) => world.client.call('ModelReady', { name: 'mlp', version });
+  assert.deepEqual([await ready('stable'), await ready('gone')], [{ ready: true }, { ready: false }]);
+});
+
 test('what is not there is MODEL_NOT_FOUND, and a wrong key is refused', async () => {
   for (const path of ['/v2/models/nope/config', '/v2/models/mlp/versions/9/config']) {
     const response = await fetch(url + path);

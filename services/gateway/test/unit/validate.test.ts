@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ModelRecord } from '@spillway/contracts/buckets';
 import { packBytes } from '@spillway/contracts/tensor';
-import { costOf, resolveVersion, shapesKey, validateInputs } from '../../src/core/validate.ts';
+import { costOf, shapesKey, validateInputs } from '../../src/core/validate.ts';
 import { fp32, mlp } from './fixtures.ts';
 
 const rejects = (inputs: Parameters<typeof validateInputs>[0]['inputs'], message: RegExp, model: ModelRecord = mlp) =>
@@ -47,12 +47,6 @@ test('BYTES data must hold as many elements as the shape says', () => {
   assert.equal(validateInputs({ inputs: [{ name: 't', datatype: 'BYTES', shape: [2, 1], data }] }, text), 2);
   rejects([{ name: 't', datatype: 'BYTES', shape: [1, 1], data }], /expected 1 BYTES elements/, text);
   rejects([{ name: 't', datatype: 'BYTES', shape: [2, 1], data: data.subarray(0, 8) }], /past the end/, text);
-});
-
-test('without a version the newest runs; an unknown one is not found', () => {
-  assert.equal(resolveVersion(mlp, ''), '2');
-  assert.equal(resolveVersion(mlp, '1'), '1');
-  assert.throws(() => resolveVersion(mlp, '9'), { code: 'MODEL_NOT_FOUND' });
 });
 
 test('cost counts rows, or a quarter of the text', () => {

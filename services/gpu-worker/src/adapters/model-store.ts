@@ -1,7 +1,12 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isName } from '@spillway/contracts/names';
-import { derivedDeclaration, type ModelDeclaration, selectVersions } from '../core/model-declaration.ts';
+import {
+  derivedDeclaration,
+  labelOfNothing,
+  type ModelDeclaration,
+  selectVersions,
+} from '../core/model-declaration.ts';
 import type { StoredModel, StoredVersion } from '../core/plan-models.ts';
 import { readModelYaml } from './model-yaml.ts';
 
@@ -40,6 +45,12 @@ async function readModel(dir: string, name: string): Promise<StoredModel | undef
   if (!isName(name)) throw new Error('name of the folder: expected 1 to 64 letters, digits, "_" or "-"');
   const declaration = declared ? readModelYaml(folder) : derivedDeclaration(name);
   const versions = await versionsOf(folder, found, declaration);
+  const served = versions.map(({ version }) => version);
+  const label = labelOfNothing(declaration, served);
+  if (label !== undefined) {
+    const expected = `expected a version that is here and that version_policy selects (${served.join(', ')})`;
+    throw new Error(`version_labels.${label}: ${expected}, got ${declaration.versionLabels?.[label]}`);
+  }
   return { name, declaration, derived: !declared, versions };
 }
 

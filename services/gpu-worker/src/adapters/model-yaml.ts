@@ -1,6 +1,7 @@
 import { basename, join } from 'node:path';
 import { ConfigError, type Fault } from '@spillway/config/config-error';
 import { readYamlFile } from '@spillway/config/yaml-file';
+import { isName } from '@spillway/contracts/names';
 import type { DataTypeName } from '@spillway/contracts/tensor';
 import { z } from 'zod';
 import {
@@ -73,6 +74,9 @@ const versionPolicy = z.union([
   z.strictObject({ specific: z.strictObject({ versions: z.array(z.int().min(1)).min(1) }) }),
 ]);
 
+/** Digits are a version wherever a caller names one. */
+const isLabel = (text: string): boolean => isName(text) && !/^\d+$/.test(text);
+
 const warmUpInput = z
   .strictObject({
     data_type: dataType.optional(),
@@ -104,6 +108,7 @@ const modelYaml = z.strictObject({
   output: z.array(tensor).max(256).default([]),
   instance_group: z.array(instanceGroup).max(16).optional(),
   version_policy: versionPolicy.optional(),
+  version_labels: z.record(z.string(), z.int().min(1)).optional(),
   dynamic_batching: dynamicBatching.optional(),
   ...queueMembers,
   ...variantMembers,
@@ -152,6 +157,13 @@ function crossChecks(yaml: ModelYaml, folder: string): Fault[] {
       }
     }
   }
+  for (const label of Object.keys(yaml.version_labels ?? {})) {
+    if (isLabel(label)) continue;
+    faults.push({
+      subject: `version_labels.${label}`,
+      text: 'expected a label of 1 to 64 letters, digits, "_" or "-", no number',
+    });
+  }
   const entity = yaml.features?.entity;
   if (entity !== undefined && !yaml.input.some((input) => input.name === entity && input.datatype === 'BYTES')) {
     faults.push({ subject: 'features.entity', text: `expected an input of type TYPE_STRING, got "${entity}"` });
@@ -178,6 +190,7 @@ function toDeclaration(yaml: ModelYaml, folder: string, labelList: string[]): Mo
     // A wait of its own must not hold up the models of a shared executor.
     ownExecutor: yaml.backend === 'simulated' || yaml.parameters['own_executor'] === true,
     versionPolicy: toVersionPolicy(yaml.version_policy),
+    ...(yaml.version_labels && { versionLabels: textsOf(yaml.version_labels) }),
     defaultDeadlineMs,
     maxDeadlineMs: yaml.max_deadline_ms ?? Math.max(DEFAULT_MAX_DEADLINE_MS, longestMs),
     runLimitMs: yaml.run_limit_ms ?? 0,
@@ -198,6 +211,9 @@ function toDeclaration(yaml: ModelYaml, folder: string, labelList: string[]): Mo
     parameters: yaml.parameters,
   };
 }
+
+const textsOf = (labels: Record<string, number>): Record<string, string> =>
+  Object.fromEntries(Object.entries(labels).map(([label, version]) => [label, String(version)]));
 
 function toVersionPolicy(policy: ModelYaml['version_policy']): VersionPolicy {
   if (policy === undefined) return { kind: 'latest', count: 1 };

@@ -50,6 +50,8 @@ export type ModelDeclaration = {
   instances: number;
   ownExecutor: boolean;
   versionPolicy: VersionPolicy;
+  /** Movable names of versions, the number by the label. */
+  versionLabels?: Record<string, string>;
   defaultDeadlineMs: number;
   maxDeadlineMs: number;
   /** 0: the worker's own limit. */
@@ -113,6 +115,12 @@ export function selectVersions(found: readonly string[], policy: VersionPolicy):
       return sorted.filter((version) => policy.versions.includes(version));
   }
 }
+
+/** The first label of a version that is not served, if there is one. */
+export const labelOfNothing = (
+  { versionLabels = {} }: Pick<ModelDeclaration, 'versionLabels'>,
+  served: readonly string[],
+): string | undefined => Object.keys(versionLabels).find((label) => !served.includes(versionLabels[label] as string));
 
 /** 1, 2, 4, … and the largest batch itself: the sizes that are warmed before a model is ready. */
 export function batchBuckets(maxBatchSize: number): number[] {

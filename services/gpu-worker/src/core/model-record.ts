@@ -33,6 +33,7 @@ export function toModelRecord(entry: ServedEntry): ModelRecord {
   return {
     model: declaration.name,
     versions: versions.map(({ version }) => version),
+    ...(declaration.versionLabels && { versionLabels: declaration.versionLabels }),
     platform: declaration.backend === 'simulated' ? 'simulated' : 'onnxruntime_onnx',
     backend: declaration.backend,
     maxBatchSize: graph.maxBatchSize,

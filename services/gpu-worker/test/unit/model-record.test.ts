@@ -71,3 +71,9 @@ test('the catalogue has the names of the classes, unless they are too many', () 
   assert.deepEqual(named(['no', 'yes']), { scores: ['no', 'yes'] });
   assert.equal(named(Array(1_001).fill('a')), undefined);
 });
+
+test('labels of versions stand in the catalogue', () => {
+  const versionLabels = { stable: '1' };
+  assert.deepEqual(toModelRecord(entry([], { versionLabels })).versionLabels, versionLabels);
+  assert.equal('versionLabels' in toModelRecord(entry([])), false);
+});

@@ -23,6 +23,8 @@ type Operation = {
   headers?: string[];
   failures?: number[];
   plain?: boolean;
+  /** The answer comes as server-sent events, each with `answer` as its data. */
+  events?: boolean;
 };
 
 const INFER_HEADERS = ['class', 'timeout', 'requestId', 'accept', 'receipt', 'cache', 'traceparent'];
@@ -50,10 +52,17 @@ const predict: Operation = {
 const metadata: Operation = { summary: 'What a model takes and gives', tag: 'Models', answer: 'ModelMetadata' };
 const ready: Operation = { summary: 'Whether a model can serve', tag: 'Models', answer: 'ModelReady', failures: [503] };
 const generate: Operation = {
-  summary: 'Refused as UNSUPPORTED: no model here generates text yet',
+  summary: "Run a model for one row: Triton's generate extension, tensors by name",
   tag: 'Inference',
-  answer: { description: 'Never' },
-  failures: [401, 501],
+  answer: 'GenerateResponse',
+  body: { schema: 'GenerateRequest', example: { text_input: 'Where is my new card?' } },
+  headers: INFER_HEADERS,
+  failures: RUNNING,
+};
+const generateStream: Operation = {
+  ...generate,
+  summary: 'The same as server-sent events: one, with the answer; what fails before it is plain JSON',
+  events: true,
 };
 const config: Operation = {
   summary: "The model's configuration in Triton's words",
@@ -84,9 +93,9 @@ const ROUTES: Record<string, Record<string, Operation>> = {
   [`${MODEL}/infer`]: { post: infer },
   [`${VERSION}/infer`]: { post: infer },
   [`${MODEL}/generate`]: { post: generate },
-  [`${MODEL}/generate_stream`]: { post: generate },
+  [`${MODEL}/generate_stream`]: { post: generateStream },
   [`${VERSION}/generate`]: { post: generate },
-  [`${VERSION}/generate_stream`]: { post: generate },
+  [`${VERSION}/generate_stream`]: { post: generateStream },
   [MODEL]: { get: metadata },
   [VERSION]: { get: metadata },
   [`${MODEL}/ready`]: { get: ready },
@@ -188,7 +197,7 @@ const idOf = (path: string, method: string): string =>
   `${method}${path.replace(/[^A-Za-z0-9]+/g, '_')}`.replace(/_$/, '');
 
 function operationOf(path: string, method: string, operation: Operation): Part {
-  const { summary, tag, answer, body, headers = [], failures = [], plain = false } = operation;
+  const { summary, tag, answer, body, headers = [], failures = [], plain = false, events = false } = operation;
   const kind = plain ? 'PlainError' : 'Error';
   const known = failuresByStatus();
   const statuses = [...new Set([...ANYWHERE, ...failures])].filter((status) => known.has(status)).sort((a, b) => a - b);
@@ -209,8 +218,9 @@ function operationOf(path: string, method: string, operation: Operation): Part {
       200: {
         description: 'Answered',
         ...(headers.length > 0 && { headers: receiptHeaders() }),
-        content:
-          path === '/docs'
+        content: events
+          ? { 'text/event-stream': { schema: answerSchema } }
+          : path === '/docs'
             ? { 'text/html': { schema: answerSchema } }
             : { ...jsonOf(answerSchema), ...(body?.binary === true && binary) },
       },

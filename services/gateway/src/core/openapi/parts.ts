@@ -29,6 +29,14 @@ const parameters = {
 const datatype = { enum: Object.keys(DATA_TYPES) };
 const data = { type: 'array', description: 'Flat, or nested like the shape. FP16 and BF16 have no JSON form' };
 
+/** Of a request, at every door that has parameters. */
+const REQUEST_PARAMETERS = {
+  priority: { type: 'integer', minimum: 0, description: '0 none, 1 highest' },
+  timeout: { type: 'integer', minimum: 0, description: 'Microseconds; 0 none' },
+  spillway_accept: { ...text, description: 'Rungs that you take: wait, degraded' },
+  spillway_receipt: { enum: ['none', 'headers', 'body'] },
+};
+
 export const SCHEMAS: Record<string, Part> = {
   Error: object({ error: text }, ['error']),
   PlainError: object(
@@ -77,13 +85,7 @@ export const SCHEMAS: Record<string, Part> = {
       id: { ...text, description: 'Your own label; it comes back' },
       parameters: {
         ...parameters,
-        properties: {
-          priority: { type: 'integer', minimum: 0, description: '0 none, 1 highest' },
-          timeout: { type: 'integer', minimum: 0, description: 'Microseconds; 0 none' },
-          binary_data_output: { type: 'boolean' },
-          spillway_accept: { ...text, description: 'Rungs that you take: wait, degraded' },
-          spillway_receipt: { enum: ['none', 'headers', 'body'] },
-        },
+        properties: { ...REQUEST_PARAMETERS, binary_data_output: { type: 'boolean' } },
       },
       inputs: listOf(ref('schemas', 'InferInput')),
       outputs: { ...listOf(ref('schemas', 'AskedOutput')), description: 'None: all' },
@@ -122,6 +124,35 @@ export const SCHEMAS: Record<string, Part> = {
     },
     ['outputs'],
   ),
+  GenerateRequest: {
+    type: 'object',
+    description: 'Members are the inputs of the model by name, one row of each; the datatypes are the model’s',
+    properties: {
+      id: { ...text, description: 'Your own label; it comes back' },
+      text_input: { ...text, description: 'Also the only BYTES input of a model that has none of this name' },
+      parameters: {
+        type: 'object',
+        properties: REQUEST_PARAMETERS,
+        description: 'Flat; a member named like an input is that input',
+      },
+    },
+    additionalProperties: { type: ['string', 'number', 'boolean', 'array'] },
+  },
+  GenerateResponse: {
+    type: 'object',
+    required: ['model_name', 'model_version'],
+    properties: {
+      id: text,
+      model_name: text,
+      model_version: text,
+      text_output: { ...text, description: 'The only BYTES output, where `text_input` was not an input’s own name' },
+      parameters,
+    },
+    additionalProperties: {
+      type: ['string', 'number', 'boolean', 'array'],
+      description: 'An output by name: one element plain, several flat',
+    },
+  },
   Job: {
     type: 'object',
     required: ['job', 'state', 'href', 'subject'],
