@@ -1,4 +1,5 @@
 import { SpillwayClient, SpillwayClientError, type TlsOptions } from '@spillway/client';
+import { isLoopback } from '@spillway/config/loopback';
 import { CliError, type Context } from './context.ts';
 import { readDevKey } from './dev-key.ts';
 import { adviceOnAway } from './door.ts';
@@ -16,8 +17,12 @@ export function doorOf(context: Context, values: DoorValues): DoorAddress {
   const url = values.url ?? readState(context.dataDir)?.endpoints.http;
   if (url === undefined)
     throw new CliError('no mesh is running', ['Start one: ./spillway up   Or name its door: --url URL']);
-  return { url, key: values.key ?? readDevKey(context.dataDir), tls: readTls(context, values, [url]) };
+  return { url, key: values.key ?? devKeyFor(context, url), tls: readTls(context, values, [url]) };
 }
+
+/** The development key opens the mesh of this machine: it is sent nowhere else. */
+const devKeyFor = ({ dataDir }: Context, url: string): string | undefined =>
+  URL.canParse(url) && isLoopback(new URL(url).hostname) ? readDevKey(dataDir) : undefined;
 
 /** @throws CliError in the mesh's own words for what it refuses. */
 export async function withClient<T>(

@@ -2,8 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { commonFields } from '@spillway/config/common';
 import { defineConfig } from '@spillway/config/define-config';
 import { env } from '@spillway/config/env';
-
-const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;
+import { isLoopback } from '@spillway/config/loopback';
 
 const PART = '(guard|quota|fair_rate|predicted_finish|queue_bound|age|brownout)';
 const MECHANISMS = new RegExp(`^(${PART}(,${PART})*)?$`);
@@ -57,6 +56,12 @@ export const gatewayConfig = defineConfig({
       max: 7 * 1024 * 1024,
       doc: 'Largest request. Too small refuses big tensors; above NATS max_payload less a margin it cannot travel.',
     }),
+    modelControlLimitMs: env.int('GATEWAY_MODEL_CONTROL_LIMIT_MS', {
+      default: 90_000,
+      min: 100,
+      max: 3_600_000,
+      doc: 'Longest wait for the workers when a model is loaded or unloaded; they go on after it. A model that drains may take its longest deadline.',
+    }),
     maxInFlight: env.int('GATEWAY_MAX_IN_FLIGHT', {
       default: 16_384,
       min: 1,
@@ -105,7 +110,7 @@ export const gatewayConfig = defineConfig({
       faults.push('GATEWAY_TLS_CERT and GATEWAY_TLS_KEY: expected both or neither');
     if (config.tlsClientCa !== '' && config.tlsCert === '')
       faults.push('GATEWAY_TLS_CLIENT_CA: expected GATEWAY_TLS_CERT and GATEWAY_TLS_KEY beside it');
-    if (LOOPBACK.test(config.host)) return faults;
+    if (isLoopback(config.host)) return faults;
     if (config.allowAnonymous) faults.push('GATEWAY_HOST is not loopback: GATEWAY_ALLOW_ANONYMOUS must be false');
     if (config.tlsCert === '' && !config.insecure)
       faults.push(

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { testAuthority } from '@spillway/testing/certificates';
-import { integerOption, parseCommand, scaleOption } from '../../src/args.ts';
+import { choiceOption, integerOption, parseCommand, scaleOption } from '../../src/args.ts';
 import { CliError, type Context } from '../../src/context.ts';
 import { Door } from '../../src/door.ts';
 import { readTls, type TlsValues } from '../../src/tls-files.ts';
@@ -35,6 +35,11 @@ test('a number is read within its range, and refused with the range beyond it', 
   for (const text of ['0', '11', '-1', '1.5', 'x', '', '1e1']) {
     refuses(() => integerOption('up', 'n', text, range), /--n: expected a number from 1 to 10/);
   }
+});
+
+test('an option with a few values takes these and no others', () => {
+  assert.equal(choiceOption('up', 'mode', 'b', ['a', 'b']), 'b');
+  refuses(() => choiceOption('up', 'mode', 'c', ['a', 'b']), /--mode: expected one of a, b, got "c"/);
 });
 
 test('--scale names services with a count, by commas or again; what is not named runs once', () => {

@@ -4,7 +4,7 @@ import {
   type BatchResult,
   type LoadedModel,
   type LoadModel,
-  nothingLoaded,
+  loadAnswer,
   type RunBatch,
 } from '../core/executor-messages.ts';
 import { derivedDeclaration, type ModelDeclaration } from '../core/model-declaration.ts';
@@ -28,8 +28,7 @@ export class ExecutorSession {
   async load(request: LoadModel): Promise<LoadedModel> {
     const startedMs = monotonicClock.now();
     const startedBytes = process.memoryUsage.rss();
-    const { model, version } = request;
-    const answer = nothingLoaded(model, version);
+    const answer = loadAnswer(request);
     try {
       await this.#load(request, answer);
     } catch (thrown) {

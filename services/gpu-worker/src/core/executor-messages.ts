@@ -58,11 +58,11 @@ export type LoadedModel = {
   variants: LoadedVariant[];
   memoryBytes: number;
 };
-/** The report of a load before anything is known of it. */
-export const nothingLoaded = (model: string, version: string): LoadedModel => ({
+/** The answer to a load that its executor cannot give, or has not finished. */
+export const loadAnswer = ({ model, version }: Pick<LoadModel, 'model' | 'version'>, error = ''): LoadedModel => ({
   model,
   version,
-  error: '',
+  error,
   graph: '',
   provider: '',
   warmed: [],
@@ -71,6 +71,7 @@ export const nothingLoaded = (model: string, version: string): LoadedModel => ({
   variants: [],
   memoryBytes: 0,
 });
+
 export type Reply = { subject: string; frame: Uint8Array };
 export type JobResult = {
   job: Job;

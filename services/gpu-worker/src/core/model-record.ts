@@ -20,6 +20,12 @@ export type ServedEntry = {
   versions: ServedVersion[];
   /** Executors that are to host it. */
   instances: number;
+  /** Counts the loads on command; 0: it is served since the worker started. */
+  generation: number;
+  /** It leaves: only what was accepted before is run. */
+  unloaded: boolean;
+  /** Id of the command that loaded it; empty: none did. */
+  loadedBy: string;
   runLimitMs: number;
 };
 
@@ -32,6 +38,8 @@ export function toModelRecord(entry: ServedEntry): ModelRecord {
   const { graph, provider } = newest(entry);
   return {
     model: declaration.name,
+    ...(entry.unloaded && { unloaded: true }),
+    ...(entry.loadedBy !== '' && { loadedBy: entry.loadedBy }),
     versions: versions.map(({ version }) => version),
     ...(declaration.versionLabels && { versionLabels: declaration.versionLabels }),
     platform: declaration.backend === 'simulated' ? 'simulated' : 'onnxruntime_onnx',
@@ -90,6 +98,7 @@ export function toServedModel(entry: ServedEntry): ServedModel {
     runLimitMs: entry.runLimitMs,
     ...runTimes(warmed),
     variants: variants.map(({ variant, warmed: own }) => ({ variant, ...runTimes(own) })),
+    generation: entry.generation,
   };
 }
 
