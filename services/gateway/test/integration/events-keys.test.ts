@@ -1,12 +1,19 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Bus } from '@spillway/bus/bus';
-import { connectBus } from '@spillway/bus/connect';
+import { clientOf, connectBus } from '@spillway/bus/connect';
 import { openBucket } from '@spillway/bus/kv';
 import { readMessage } from '@spillway/bus/stream-messages';
 import { type KeyRecord, MODELS, type ModelRecord } from '@spillway/contracts/buckets';
 import { workFrameCodec } from '@spillway/contracts/messages';
-import { DLQ_STREAM, EVENTS_STREAM, JOBS_STREAM, RESULTS_STREAM } from '@spillway/contracts/streams';
+import {
+  DLQ_STREAM,
+  EVENTS_STREAM,
+  JOBS_STREAM,
+  RESULTS_STREAM,
+  STREAMS,
+  type StreamSpec,
+} from '@spillway/contracts/streams';
 import { dlqSubject, eventsSubject, jobsSubject, resultSubject } from '@spillway/contracts/subjects';
 import { startNatsServer } from '@spillway/testing/nats-server';
 import type { Gateway } from '../../src/service.ts';
@@ -103,6 +110,15 @@ test('a tenant far over its quota does not hold up the events of another one', a
     return workFrameCodec.decode(job?.payload as Uint8Array).items[0]?.tenant === 'other';
   });
   assert.deepEqual([(await jobs()) - before, await events()], [2, 1_499]);
+});
+
+test('a publisher too far ahead of its quota is refused by the stream, and others are not', async () => {
+  const spec = STREAMS.find(({ name }) => name === EVENTS_STREAM) as StreamSpec;
+  await clientOf(bus).applyStream({ ...spec, maxMessagesPerSubject: await events() });
+  await assert.rejects(flood('far', 1), { code: 'CONFLICT' }); // its subject holds as many as it may
+  await flood('other', 1);
+  await clientOf(bus).applyStream(spec);
+  await flood('far', 1);
 });
 
 test('a key that lowers what is beyond its quota lets its events go on one class lower', async () => {
