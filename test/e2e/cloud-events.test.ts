@@ -32,7 +32,7 @@ function onNats({ headers, body }: ReturnType<typeof HTTP.binary>) {
 
 /** The result as that SDK reads it. */
 function readBack(result: StoredResult): CloudEvent<Record<string, unknown>> {
-  const attributes = ['id', 'source', 'specversion', 'type', 'causationid', 'correlationid'];
+  const attributes = ['id', 'source', 'specversion', 'type', 'time', 'causationid', 'correlationid', 'tracestate'];
   const headers: Record<string, string> = {};
   for (const name of attributes)
     if (result.header(`ce-${name}`) !== '') headers[`ce-${name}`] = result.header(`ce-${name}`);
@@ -43,7 +43,9 @@ function readBack(result: StoredResult): CloudEvent<Record<string, unknown>> {
 for (const mode of ['binary', 'structured'] as const) {
   test(`a CloudEvent of the CNCF's SDK in ${mode} mode is answered by one that the SDK reads`, async () => {
     await using publisher = await connectPublisher(mesh.nats.url, `ce-${mode}`);
-    const sent = event(oipRequest(wanted), { id: `order-${mode}`, correlationid: 'basket-7' });
+    const trace = { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, tracestate: 'rojo=1,congo=t61' };
+    const sent = event(oipRequest(wanted), { id: `order-${mode}`, correlationid: 'basket-7', ...trace });
+    const sentMs = Date.now();
     const { headers, payload } = onNats(HTTP[mode](sent));
     await publisher.publish('mlp', payload, headers);
     await publisher.publish('mlp', payload, headers);
@@ -54,9 +56,19 @@ for (const mode of ['binary', 'structured'] as const) {
     const answer = readBack(result!);
     assert.equal(answer.validate(), true);
     assert.deepEqual(
-      [answer.type, answer.source, answer.id, answer['causationid'], answer['correlationid']],
-      ['spillway.infer.completed.v1', '/spillway/mlp', publisher.jobOf(result!), sent.id, 'basket-7'],
+      [answer.type, answer.source, answer.id, answer['causationid'], answer['correlationid'], answer['tracestate']],
+      [
+        'spillway.infer.completed.v1',
+        '/spillway/mlp',
+        publisher.jobOf(result!),
+        sent.id,
+        'basket-7',
+        'rojo=1,congo=t61',
+      ],
     );
+    const madeMs = Date.parse(answer.time ?? '');
+    assert.ok(madeMs >= sentMs && madeMs <= Date.now(), `${answer.time}`);
+    assert.equal(result?.header('traceparent').slice(3, 35), 'a'.repeat(32));
     assert.equal(differenceOf(wanted, answer.data?.['outputs'] as OipTensor[]), undefined);
   });
 }

@@ -31,7 +31,7 @@ after(async () => {
 
 /** As a mesh leaves it that was ill when this was asked. */
 async function fail(job: Job, letter: DeadLetter): Promise<void> {
-  await storeResult(bus, errorMessage(job, 'mlp', error));
+  await storeResult(bus, errorMessage(job, { model: 'mlp', madeAtMs: Date.now() }, error));
   await bury(bus, letter);
 }
 

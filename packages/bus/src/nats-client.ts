@@ -8,6 +8,7 @@ import {
   DeliverPolicy,
   DiscardPolicy,
   Events,
+  type JetStreamManager,
   Match,
   type Msg,
   type NatsConnection,
@@ -22,7 +23,10 @@ import {
 } from 'nats';
 import { NatsKv } from './nats-kv.ts';
 
-/** The only file that imports `nats`: no error, enum or codec of it leaves this and `nats-kv.ts`, so another client line is near. */
+/**
+ * The only file that imports `nats`: no error, enum or codec of it leaves this, `nats-kv.ts` and `stream-messages.ts`, so another
+ * client line is near.
+ */
 
 /** `code` is the status of a header-only message (408, 409, 503 …), 0 for an ordinary one. Payload bytes are a view. */
 export type RawMessage = {
@@ -51,7 +55,7 @@ const toRaw = (m: Msg): RawMessage => ({
   headerNames: () => m.headers?.keys() ?? [],
 });
 
-export type { KV } from 'nats';
+export type { JetStreamManager as StreamManager, KV, StoredMsg as StoredMessage } from 'nats';
 
 export const apiCode = (thrown: unknown): number =>
   thrown instanceof NatsError ? (thrown.api_error?.err_code ?? 0) : 0;
@@ -221,6 +225,11 @@ export class NatsClient {
     } catch (cause) {
       throw unavailable(`bucket ${spec.name} could not be provided`, cause);
     }
+  }
+
+  /** Asks nothing of the server before it is used. */
+  manager(): Promise<JetStreamManager> {
+    return this.#nc.jetstreamManager({ timeout: 3_000, checkAPI: false });
   }
 
   async flush(): Promise<void> {

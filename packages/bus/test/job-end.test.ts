@@ -22,11 +22,12 @@ after(async () => {
   await nats.stop();
 });
 
+const made = { model: 'mlp', madeAtMs: 0 };
 const jobOf = (job: string, over: Partial<Job> = {}): Job => ({
   ...{ tenant: 'acme', job, ackSubject: '', originSubject: 'from', traceparent: '' },
   ...over,
 });
-const answer = (job: Job, text = '{"outputs":[]}') => answerMessage(job, 'mlp', Buffer.from(text), {});
+const answer = (job: Job, text = '{"outputs":[]}') => answerMessage(job, made, Buffer.from(text), {});
 const error = new SpillwayError('BACKEND_FAILED', 'it broke');
 const stored = async (job: string) => {
   const found = await readMessage(bus, RESULTS_STREAM, { last: resultSubject('acme', job) });
@@ -35,16 +36,16 @@ const stored = async (job: string) => {
 
 test('the first result of a job stays, also when the server does not take the second for a repetition', async () => {
   assert.deepEqual(await storeResult(bus, answer(jobOf('one'))), { first: true, failed: false });
-  assert.deepEqual(await storeResult(bus, errorMessage(jobOf('one'), 'mlp', error)), { first: false, failed: false });
-  const replayed = errorMessage(jobOf('one', { replay: 4 }), 'mlp', error);
+  assert.deepEqual(await storeResult(bus, errorMessage(jobOf('one'), made, error)), { first: false, failed: false });
+  const replayed = errorMessage(jobOf('one', { replay: 4 }), made, error);
   assert.deepEqual(await storeResult(bus, replayed), { first: false, failed: false });
   assert.equal(await stored('one'), '{"outputs":[]}');
-  await storeResult(bus, errorMessage(jobOf('two'), 'mlp', error));
+  await storeResult(bus, errorMessage(jobOf('two'), made, error));
   assert.deepEqual(await storeResult(bus, answer(jobOf('two'))), { first: false, failed: true });
 });
 
 test('after the error was taken away a replay has a result of its own at once', async () => {
-  await storeResult(bus, errorMessage(jobOf('three'), 'mlp', error));
+  await storeResult(bus, errorMessage(jobOf('three'), made, error));
   const found = await readMessage(bus, RESULTS_STREAM, { last: resultSubject('acme', 'three') });
   assert.equal(await deleteMessage(bus, RESULTS_STREAM, found?.seq ?? 0), true);
   assert.equal(await deleteMessage(bus, RESULTS_STREAM, found?.seq ?? 0), false, 'it is gone');

@@ -1,7 +1,13 @@
 import type { EventContext } from './messages.ts';
 
-/** What a result says as a CloudEvent; `id` is the job. */
-export type ResultEvent = { id: string; model: string; type: 'completed' | 'failed' };
+/** What a result says as a CloudEvent; `id` is the job, `madeAtMs` since the epoch, `trace` what its next hop hangs its spans below. */
+export type ResultEvent = {
+  id: string;
+  model: string;
+  type: 'completed' | 'failed';
+  madeAtMs: number;
+  trace: Record<string, string>;
+};
 export type EncodedEvent = { payload: Uint8Array; headers: Record<string, string> };
 
 /** Attribute values of printable ASCII stay; space, `"`, `%` and all else become `%XY` for each UTF-8 byte. */
@@ -21,10 +27,12 @@ export function encodeResultEvent(context: EventContext, result: ResultEvent, js
     id: result.id,
     source: result.model === '' ? '/spillway' : `/spillway/${result.model}`,
     type: `spillway.infer.${result.type}.v1`,
+    time: new Date(result.madeAtMs).toISOString(),
     datacontenttype: 'application/json',
   };
   if (context.id !== '') attributes['causationid'] = context.id;
   if (context.correlationId !== '') attributes['correlationid'] = context.correlationId;
+  Object.assign(attributes, result.trace); // the extension for distributed tracing has the names of the headers
   if (context.mode === 'structured') {
     const head = JSON.stringify(attributes).slice(0, -1);
     const payload = Buffer.concat([Buffer.from(`${head},"data":`), json, Buffer.from('}')]);

@@ -1,7 +1,7 @@
 import { CATALOGUE } from '@spillway/errors/catalogue';
 import type { SpillwayError } from '@spillway/errors/spillway-error';
 import { errorHeaders } from '@spillway/errors/to-oip';
-import { encodeResultEvent } from './cloud-event-result.ts';
+import { encodeResultEvent, type ResultEvent } from './cloud-event-result.ts';
 import { HEADERS, NATS_HEADERS } from './headers.ts';
 import type { Job } from './messages.ts';
 import { dlqSubject, resultSubject } from './subjects.ts';
@@ -25,20 +25,23 @@ export const headerText = (text: string): string => cut(text).replaceAll(/\p{Cc}
 export const jobKey = ({ tenant, job, replay = 0 }: Pick<Job, 'tenant' | 'job' | 'replay'>): string =>
   replay === 0 ? `${tenant}.${job}` : `${tenant}.${job}.${replay}`;
 
-/** @param json What the model answered, as the Open Inference Protocol writes it. */
-export const answerMessage = (job: Job, model: string, json: Uint8Array, receipt: Record<string, string>) =>
-  resultMessage(job, { model, type: 'completed' }, json, receipt);
+/** How a result came to be: of which model (empty: none was named), and when, in ms since the epoch. */
+export type Made = { model: string; madeAtMs: number };
 
-/** What is stored in place of an answer. `model` may be empty. */
+/** @param json What the model answered, as the Open Inference Protocol writes it. */
+export const answerMessage = (job: Job, made: Made, json: Uint8Array, receipt: Record<string, string>) =>
+  resultMessage(job, { ...made, type: 'completed' }, json, receipt);
+
+/** What is stored in place of an answer. */
 export function errorMessage(
   job: Job,
-  model: string,
+  made: Made,
   error: SpillwayError,
   receipt: Record<string, string> = {},
 ): ResultMessage {
   const { code, message, reason = '' } = error;
   const json = Buffer.from(JSON.stringify({ error: { code, message: cut(message), reason } }));
-  return resultMessage(job, { model, type: 'failed' }, json, {
+  return resultMessage(job, { ...made, type: 'failed' }, json, {
     ...receipt,
     ...errorHeaders(error),
     ...(job.requestId && { [HEADERS.requestId]: job.requestId }),
@@ -49,20 +52,27 @@ export function errorMessage(
 
 function resultMessage(
   job: Job,
-  of: { model: string; type: 'completed' | 'failed' },
+  of: Omit<ResultEvent, 'id' | 'trace'>,
   json: Uint8Array,
   receipt: Record<string, string>,
 ): ResultMessage {
+  const trace = traceOf(job);
   const encoded = job.event
-    ? encodeResultEvent(job.event, { id: job.job, ...of }, json)
+    ? encodeResultEvent(job.event, { id: job.job, trace, ...of }, json)
     : { payload: json, headers: {} };
   return {
     subject: resultSubject(job.tenant, job.job),
     msgId: jobKey(job),
     payload: encoded.payload,
-    headers: { ...receipt, ...encoded.headers },
+    headers: { ...receipt, ...trace, ...encoded.headers },
     replyTo: job.replyTo ?? '',
   };
+}
+
+/** Whoever reads the result can go on with the trace of who asked. */
+function traceOf({ traceparent, tracestate = '' }: Job): Record<string, string> {
+  if (traceparent === '') return {};
+  return { [HEADERS.traceparent]: traceparent, ...(tracestate !== '' && { [HEADERS.tracestate]: tracestate }) };
 }
 
 /** `event`: as it was published, with its headers. `job`: its `WorkFrame`; published on its jobs subject it runs again. */

@@ -19,6 +19,7 @@ export type Job = {
   requestId?: string;
   trafficClass?: string;
   replay?: number;
+  tracestate?: string;
 };
 export type WorkItem = {
   seq: number;

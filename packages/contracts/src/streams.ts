@@ -44,6 +44,12 @@ export const AUDIT_STREAM = 'SPILLWAY_AUDIT';
 export const MAX_FRAMES_PER_MODEL = 1_024;
 
 /**
+ * Events that may wait of one tenant for one model. Those that a quota holds back count as delivered, so this must stay well below
+ * what all together may hold: a tenant beyond its quota is refused by the stream before it holds up others.
+ */
+export const MAX_EVENTS_PER_MODEL = 65_536;
+
+/**
  * Every stream of the mesh. `discard: new` everywhere: a full stream refuses, it never forgets what it accepted.
  * Work streams are memory: a synchronous request is worth nothing after its deadline, so nothing of it is worth a disk.
  */
@@ -75,6 +81,7 @@ export const STREAMS: readonly StreamSpec[] = [
     storage: 'file',
     retention: 'workqueue',
     maxBytes: 512 * MIB,
+    maxMessagesPerSubject: MAX_EVENTS_PER_MODEL,
     maxAgeMs: 7 * DAY_MS,
     duplicateWindowMs: 120_000,
   },
@@ -142,6 +149,6 @@ export const EVENTS_CONSUMER: ConsumerSpec = {
   filterSubject: 'spillway.v1.events.>',
   ackWaitMs: 10_000,
   maxDeliver: -1, // the server counts every delay as a delivery: a bound would strand an event that waited for capacity
-  maxAckPending: 1_024,
+  maxAckPending: 4 * MAX_EVENTS_PER_MODEL,
   memory: false,
 };

@@ -13,11 +13,12 @@ const job: Job = {
   originSubject: 'spillway.v1.events.acme.infer.mlp',
   traceparent: '',
 };
+const made = { model: 'mlp', madeAtMs: Date.UTC(2026, 0, 31, 12, 0, 0, 7) };
 const json = Buffer.from('{"outputs":[]}');
 const bad = new SpillwayError('INVALID_REQUEST', 'inputs: expected an array\nof tensors ≥ 1');
 
 test('a plain result is the answer, with its receipt as headers', () => {
-  const message = answerMessage(job, 'mlp', json, { 'spillway-rung': 'run' });
+  const message = answerMessage(job, made, json, { 'spillway-rung': 'run' });
   assert.deepEqual(message, {
     subject: 'spillway.v1.results.acme.j1',
     msgId: 'acme.j1',
@@ -28,7 +29,7 @@ test('a plain result is the answer, with its receipt as headers', () => {
 });
 
 test('an error result says code, message and reason in its body, and in headers of one line', () => {
-  const { payload, headers } = errorMessage({ ...job, requestId: 'r-1' }, 'mlp', bad);
+  const { payload, headers } = errorMessage({ ...job, requestId: 'r-1' }, made, bad);
   assert.deepEqual(JSON.parse(String(payload)), {
     error: { code: 'INVALID_REQUEST', message: bad.message, reason: '' },
   });
@@ -42,20 +43,21 @@ test('an error result says code, message and reason in its body, and in headers 
 
 test('a message that quotes megabytes is cut', () => {
   const long = new SpillwayError('INVALID_REQUEST', `input "${'x'.repeat(4_000_000)}"`);
-  const { payload, headers } = errorMessage(job, '', long);
+  const { payload, headers } = errorMessage(job, { ...made, model: '' }, long);
   assert.ok(payload.byteLength < 2_048, `${payload.byteLength}`);
   assert.ok((headers['Nats-Service-Error'] as string).length < 2_048);
 });
 
 test('the result of a binary CloudEvent is one: attributes are percent-encoded headers', () => {
   const event = { mode: 'binary', id: 'order "7" %ü', correlationId: 'c 1' };
-  const { payload, headers } = answerMessage({ ...job, event }, 'mlp', json, {});
+  const { payload, headers } = answerMessage({ ...job, event }, made, json, {});
   assert.equal(payload, json);
   assert.deepEqual(headers, {
     'ce-specversion': '1.0',
     'ce-id': 'j1',
     'ce-source': '/spillway/mlp',
     'ce-type': 'spillway.infer.completed.v1',
+    'ce-time': '2026-01-31T12:00:00.007Z',
     'ce-datacontenttype': 'application/json',
     'ce-causationid': 'order%20%227%22%20%25%C3%BC',
     'ce-correlationid': 'c%201',
@@ -65,17 +67,34 @@ test('the result of a binary CloudEvent is one: attributes are percent-encoded h
 
 test('the result of a structured CloudEvent is a JSON event, also if it failed', () => {
   const event = { mode: 'structured', id: 'e"1', correlationId: '' };
-  const { payload, headers } = errorMessage({ ...job, event }, 'mlp', bad);
+  const { payload, headers } = errorMessage({ ...job, event }, made, bad);
   assert.equal(headers['Content-Type'], 'application/cloudevents+json');
   assert.deepEqual(JSON.parse(String(payload)), {
     specversion: '1.0',
     id: 'j1',
     source: '/spillway/mlp',
     type: 'spillway.infer.failed.v1',
+    time: '2026-01-31T12:00:00.007Z',
     datacontenttype: 'application/json',
     causationid: 'e"1',
     data: { error: { code: 'INVALID_REQUEST', message: bad.message, reason: '' } },
   });
+});
+
+test('a result carries the trace that its job came with, as headers and as attributes', () => {
+  const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+  const traced: Job = { ...job, traceparent, tracestate: 'vendor=1,other=x y' };
+  const plain = answerMessage(traced, made, json, {}).headers;
+  assert.deepEqual(plain, { traceparent, tracestate: 'vendor=1,other=x y' });
+  const binary = answerMessage({ ...traced, event: { mode: 'binary', id: 'e', correlationId: '' } }, made, json, {});
+  assert.deepEqual(
+    [binary.headers['ce-traceparent'], binary.headers['ce-tracestate']],
+    [traceparent, 'vendor=1,other=x%20y'],
+  );
+  const event = { mode: 'structured', id: 'e', correlationId: '' };
+  const { payload } = answerMessage({ ...traced, tracestate: '', event }, made, json, {});
+  const members = JSON.parse(String(payload)) as Record<string, unknown>;
+  assert.deepEqual([members['traceparent'], members['tracestate']], [traceparent, undefined]);
 });
 
 test('a replay is a new life of a job: JetStream does not take it for the first one', () => {

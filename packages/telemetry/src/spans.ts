@@ -1,4 +1,13 @@
-import type { Attributes, AttributeValue, HrTime, Link, SpanContext, SpanKind, SpanStatus } from '@opentelemetry/api';
+import type {
+  Attributes,
+  AttributeValue,
+  HrTime,
+  Link,
+  SpanContext,
+  SpanKind,
+  SpanStatus,
+  TraceState,
+} from '@opentelemetry/api';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 import { EpochClock, toEpochTime } from './epoch-clock.ts';
 import { ATTRIBUTES } from './names.ts';
@@ -40,6 +49,8 @@ export type FinishedSpan = SpanOptions & {
   error?: SpanError | undefined;
   /** The span's own traceparent, made before by `childTraceparent`; '' is the same as none. */
   id?: string | undefined;
+  /** The list that came with the parent (W3C), checked; '' is the same as none. It ends with a parent that is no trace. */
+  tracestate?: string | undefined;
 };
 
 export type ActiveSpan = {
@@ -94,7 +105,10 @@ class RecordedSpan implements ReadableSpan {
     const originMs = epoch.originMs();
     const links = toLinks(span.links);
     this.#context = { traceId: own.traceId, spanId: own.spanId, traceFlags: 1 };
-    if (parent !== undefined) this.parentSpanContext = toContext(parent);
+    if (parent !== undefined) {
+      this.parentSpanContext = toContext(parent);
+      if (span.tracestate) this.#context.traceState = new CarriedState(span.tracestate);
+    }
     this.name = span.name;
     this.kind = KINDS[span.kind ?? 'internal'];
     this.startTime = toEpochTime(originMs, span.startMs);
@@ -113,6 +127,32 @@ class RecordedSpan implements ReadableSpan {
 
   spanContext(): SpanContext {
     return this.#context;
+  }
+}
+
+/** A list that is passed on as it is: no vendor here writes into it. */
+class CarriedState implements TraceState {
+  readonly #list: string;
+
+  constructor(list: string) {
+    this.#list = list;
+  }
+
+  get(key: string): string | undefined {
+    const member = this.#list.split(',').find((one) => one.startsWith(`${key}=`));
+    return member?.slice(key.length + 1);
+  }
+
+  set(): TraceState {
+    return this;
+  }
+
+  unset(): TraceState {
+    return this;
+  }
+
+  serialize(): string {
+    return this.#list;
   }
 }
 

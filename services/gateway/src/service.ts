@@ -228,6 +228,7 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
   opening.use(
     new StuckJobs({
       bus,
+      epochMs: wallClock.epochMs,
       onEnded: (facts) => log.warn(facts, 'a job was ended that nobody could end'),
       onFault: (err) => log.warn({ err }, 'stuck jobs could not be ended yet'),
     }),

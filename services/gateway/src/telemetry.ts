@@ -20,7 +20,7 @@ export type Ending = {
   traceparent: string;
   startMs: number;
   requestId: string;
-  request?: Pick<InferRequest, 'tenant' | 'trafficClass' | 'model'> | undefined;
+  request?: Pick<InferRequest, 'tenant' | 'trafficClass' | 'model' | 'tracestate'> | undefined;
   receipt?: Receipt | undefined;
   error?: SpillwayError | undefined;
 };
@@ -179,6 +179,7 @@ export function observeRequests(options: {
           name: SPANS.request,
           traceparent: ending.parent,
           id: ending.traceparent,
+          tracestate: request?.tracestate,
           root: true,
           kind: 'server',
           startMs,

@@ -49,6 +49,7 @@ const at = (stream: string, subject: string) => readMessage(bus, stream, { last:
 
 const error = new SpillwayError('BACKEND_FAILED', 'it broke', { reason: 'run_failed' });
 const origin = eventsSubject('acme', 'mlp');
+const made = { model: 'mlp', madeAtMs: 0 };
 const jobOf = (job: string): Job => ({
   tenant: 'acme',
   job,
@@ -63,14 +64,14 @@ async function failJob(job: string): Promise<void> {
   const items = [{ ...item, tensors: Uint8Array.of(1, 2), job: jobOf(job) }];
   const routes = [{ version: '1', variant: '', shapes: 'x:FP32[2]' }];
   const frame: WorkFrame = { gateway: 'g', replyTo: '', sentMs: 0, model: 'mlp', trafficClass: 'bulk', routes, items };
-  await storeResult(bus, errorMessage(jobOf(job), 'mlp', error));
+  await storeResult(bus, errorMessage(jobOf(job), made, error));
   await bury(bus, deadJob(jobOf(job), error, workFrameCodec.encode(frame), 5));
 }
 
 async function refuseEvent(job: string, over: Partial<DeadLetter> = {}): Promise<void> {
   const letter = { ...deadJob(jobOf(job), error, Buffer.from('{"inputs":[]}'), 1), form: 'event' as const, ...over };
   const refusal = new SpillwayError('INVALID_REQUEST', 'inputs: expected …');
-  await storeResult(bus, errorMessage(jobOf(job), 'mlp', refusal));
+  await storeResult(bus, errorMessage(jobOf(job), made, refusal));
   await bury(bus, { ...letter, error: refusal, headers: { 'ce-id': '7%208', 'spillway-class': 'bulk' } });
 }
 
@@ -121,7 +122,7 @@ test('a job that is replayed runs again under its name: its error is gone, its f
   assert.deepEqual([record.action, record.letter.job, record.letter.seq], ['replay', 'again', Number(seq)]);
   assert.match(record.by, /^[^@]+@.+$/);
   const { first } = await storeResult(bus, {
-    ...errorMessage({ ...jobOf('again'), replay: Number(seq) }, 'mlp', error),
+    ...errorMessage({ ...jobOf('again'), replay: Number(seq) }, made, error),
   });
   assert.ok(first, 'the result of the replay is stored, however soon it comes');
 });

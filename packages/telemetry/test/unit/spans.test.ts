@@ -54,6 +54,16 @@ test('root begins a trace, or goes on with the one of an unsampled caller', () =
   assert.equal(parseTraceparent(joined)?.sampled, true);
 });
 
+test("a list of the caller's vendors goes on with its trace, and ends where another trace begins", () => {
+  const stateOf = (span: ReadableSpan | undefined) => idOf(span)?.traceState?.serialize();
+  recordSpan({ name: 'request', traceparent: PARENT, tracestate: 'rojo=1,congo=t61', ...times });
+  assert.equal(stateOf(spans[0]), 'rojo=1,congo=t61');
+  assert.equal(idOf(spans[0])?.traceState?.get('congo'), 't61');
+  recordSpan({ name: 'request', traceparent: 'nonsense', root: true, tracestate: 'rojo=1', ...times });
+  recordSpan({ name: 'request', traceparent: PARENT, tracestate: '', ...times });
+  assert.deepEqual([stateOf(spans[1]), stateOf(spans[2])], [undefined, undefined]);
+});
+
 test('a span keeps the id that was sent ahead of it', () => {
   const id = childTraceparent(PARENT);
   assert.equal(recordSpan({ name: 'request', traceparent: PARENT, id, ...times }), id);

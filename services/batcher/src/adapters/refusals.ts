@@ -4,6 +4,7 @@ import { deadJob, errorMessage } from '@spillway/contracts/job-messages';
 import { type ReplyFrame, replyFrameCodec, workFrameCodec } from '@spillway/contracts/messages';
 import { jobsSubject, workSubject } from '@spillway/contracts/subjects';
 import { SpillwayError } from '@spillway/errors/spillway-error';
+import { wallClock } from '@spillway/lifecycle/clock';
 import type { Work } from '../core/work.ts';
 
 const NO_BYTES = new Uint8Array(0);
@@ -76,7 +77,7 @@ export function reissueRequests(bus: Bus, work: readonly Work[]): void {
 export async function buryJob(bus: Bus, work: Work, error: SpillwayError): Promise<void> {
   const { item, frame, model } = work;
   if (!item.job) throw new Error('bug: a request without a job cannot be buried');
-  const { failed } = await storeResult(bus, errorMessage(item.job, model, error));
+  const { failed } = await storeResult(bus, errorMessage(item.job, { model, madeAtMs: wallClock.epochMs() }, error));
   const { deliveries, payload } = frame.message;
   if (failed) await bury(bus, deadJob(item.job, error, payload, deliveries)); // else it has an answer after all
   frame.message.term();

@@ -15,7 +15,7 @@ export type DoorContext = {
   ids: RequestIds;
   keys: KeyRing;
   pipeline: Pipeline;
-  admission: Pick<Admission, 'atDoor' | 'beforeBody' | 'quotaOf'>;
+  admission: Pick<Admission, 'atDoor' | 'beforeBody' | 'quotaOf' | 'imsOf'>;
   catalogue: ModelCatalogue;
   statistics: Pick<StatisticsExchange, 'gather'>;
   control: Pick<ModelControl, 'command'>;

@@ -6,14 +6,16 @@ import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toJetstream } from '@spillway/errors/to-jetstream';
 import { InFlight } from '@spillway/lifecycle/in-flight';
 import { type OpenedEvent, openEvent } from '../core/event-envelope.ts';
+import { EventQuotas } from '../core/event-quotas.ts';
 import { checkOutputs, type EventRequest, expired, readEvent } from '../core/event-request.ts';
 import type { Prepared } from '../core/pipeline.ts';
 import { ticket } from '../core/receipt.ts';
 import type { InferRequest } from '../core/request.ts';
 import { readRequestId } from '../core/request-metadata.ts';
+import { readTracestate } from '../core/tracestate.ts';
 import type { EventsObserver } from '../telemetry.ts';
 import type { DoorContext } from './door-context.ts';
-import { type JobStream, jobStream } from './job-stream.ts';
+import { type JobStream, jobStream, traceOf } from './job-stream.ts';
 
 export type EventsDoorOptions = {
   bus: Bus;
@@ -35,6 +37,7 @@ type Call = {
   startMs: number;
   parent: string;
   traceparent: string;
+  tracestate: string;
   requestId: string;
   request?: InferRequest;
 };
@@ -47,6 +50,7 @@ export class EventsDoor {
   readonly #context: DoorContext;
   readonly #options: EventsDoorOptions;
   readonly #jobs: JobStream;
+  readonly #quotas: EventQuotas;
   readonly #source: PullSource;
   readonly #held = new Set<PulledMessage>();
   readonly #inFlight = new InFlight();
@@ -56,7 +60,8 @@ export class EventsDoor {
   constructor(context: DoorContext, options: EventsDoorOptions) {
     this.#context = context;
     this.#options = options;
-    this.#jobs = jobStream({ bus: options.bus, clock: context.clock });
+    this.#jobs = jobStream({ bus: options.bus, clock: context.clock, epochMs: options.epochMs });
+    this.#quotas = new EventQuotas(context.admission, Math.random);
     const onMessage = (message: PulledMessage) => void this.#take(message);
     this.#source = new PullSource(options.bus, EVENTS_CONSUMER, onMessage, () => this.#ask());
     this.#source.start();
@@ -106,14 +111,21 @@ export class EventsDoor {
   async #serve(message: PulledMessage): Promise<void> {
     const { clock, ids, maxBodyBytes, observer } = this.#context;
     const opened = openEvent(message, maxBodyBytes);
-    const parent = message.header(HEADERS.traceparent) ?? opened.cloudEvent?.traceparent ?? '';
+    const { parent, tracestate } = traceIn(message, opened);
     const requestId = readRequestId(message.header(HEADERS.requestId)) ?? ids.next();
-    const call: Call = { opened, startMs: clock.now(), parent, traceparent: observer.begin(parent), requestId };
+    const traceparent = observer.begin(parent);
+    const call: Call = { opened, startMs: clock.now(), parent, traceparent, tracestate, requestId };
     try {
       const event = this.#read(message, call);
       call.request = event.request;
+      this.#quotas.check(event.request, clock.now());
       const prepared = await this.#prepare(event);
-      await this.#publish(call, event, prepared);
+      const charged = { request: event.request, model: prepared.model.model, cost: prepared.item.cost };
+      const giveBack = this.#quotas.charge(charged, clock.now());
+      await this.#publish(call, event, prepared).catch((thrown: unknown) => {
+        giveBack();
+        throw thrown;
+      });
       const accepted = this.#settle(message, () => message.ack());
       if (accepted) observer.end({ door: 'events', ...call, receipt: ticket(prepared.route.version) });
     } catch (thrown) {
@@ -155,7 +167,7 @@ export class EventsDoor {
 
   async #publish(call: Call, event: EventRequest, prepared: Prepared): Promise<void> {
     const { deadlineMs, outputs, request } = event;
-    const { parent, traceparent, opened } = call;
+    const { parent, traceparent, tracestate, opened } = call;
     if (this.#context.clock.now() >= deadlineMs) throw expired();
     checkOutputs(outputs, prepared.model);
     if (opened.job === undefined) throw new Error('bug: a request was read from an event without a tenant');
@@ -168,6 +180,7 @@ export class EventsDoor {
       deadlineMs,
       parent,
       traceparent,
+      tracestate,
       prepared,
     });
   }
@@ -181,7 +194,7 @@ export class EventsDoor {
     }
     const { job, model } = call.opened;
     try {
-      if (job !== undefined) await this.#jobs.storeError(job, error, call.requestId, model);
+      if (job !== undefined) await this.#jobs.storeError({ ...job, ...traceOf(call) }, error, call.requestId, model);
       await this.#jobs.bury(message, job?.job, error);
       if (this.#settle(message, () => message.term())) this.#context.observer.end({ door: 'events', ...call, error });
     } catch (thrown) {
@@ -192,4 +205,11 @@ export class EventsDoor {
   #delay(message: PulledMessage, delayMs: number, error: SpillwayError): void {
     if (this.#settle(message, () => message.nak(delayMs))) this.#options.observer.delayed(error);
   }
+}
+
+/** Both from the headers or both from the attributes of the event: a list belongs to the span that it came with. */
+function traceIn(message: PulledMessage, { cloudEvent }: OpenedEvent): { parent: string; tracestate: string } {
+  const parent = message.header(HEADERS.traceparent);
+  if (parent !== undefined) return { parent, tracestate: readTracestate(message.header(HEADERS.tracestate)) };
+  return { parent: cloudEvent?.traceparent ?? '', tracestate: readTracestate(cloudEvent?.tracestate) };
 }

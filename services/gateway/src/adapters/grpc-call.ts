@@ -79,6 +79,7 @@ export function requestOf(
     noCache: metadata.noCache,
     noStore: metadata.noStore,
     traceparent: ending.traceparent,
+    tracestate: metadata.tracestate,
   };
 }
 

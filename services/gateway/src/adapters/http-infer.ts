@@ -153,6 +153,7 @@ export class InferRoute<C extends Call> {
             noCache: metadata.noCache,
             noStore: metadata.noStore,
             traceparent: caller.traceparent,
+            tracestate: metadata.tracestate,
           };
           caller.request = request;
           caller.place = call.receipt ?? caller.place;

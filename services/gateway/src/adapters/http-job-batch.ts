@@ -124,5 +124,6 @@ function requestOf(
     noCache: true,
     noStore: true,
     traceparent,
+    tracestate: metadata.tracestate,
   };
 }

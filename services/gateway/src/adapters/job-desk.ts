@@ -1,4 +1,3 @@
-import type { Bus } from '@spillway/bus/bus';
 import { openBucket } from '@spillway/bus/kv';
 import { deleteMessage, readMessage } from '@spillway/bus/stream-messages';
 import { JOBS, type JobRecord } from '@spillway/contracts/buckets';
@@ -6,12 +5,12 @@ import { jobKey } from '@spillway/contracts/job-messages';
 import { JOBS_STREAM, RESULTS_STREAM } from '@spillway/contracts/streams';
 import { jobsSubject, resultSubject } from '@spillway/contracts/subjects';
 import { SpillwayError } from '@spillway/errors/spillway-error';
-import type { Clock } from '@spillway/lifecycle/clock';
+import { isEventType } from '../core/cloud-events.ts';
 import type { JobAddress } from '../core/event-envelope.ts';
 import { checkOutputs } from '../core/event-request.ts';
 import { endedJob, type JobView, openJob } from '../core/job-view.ts';
 import type { InferRequest, Prepared } from '../core/request.ts';
-import { jobStream } from './job-stream.ts';
+import { type JobStreamOptions, jobStream } from './job-stream.ts';
 
 /** A request that is to become a job. `named`: the caller chose its id, so there may be one already. */
 export type JobOrder = {
@@ -46,15 +45,14 @@ export type JobDesk = {
 };
 
 /** The result of a CloudEvent in structured mode is a whole event. */
-const isStructured = (headers: Record<string, string>): boolean =>
-  headers['Content-Type']?.startsWith('application/cloudevents') === true;
+const isStructured = (headers: Record<string, string>): boolean => isEventType(headers['Content-Type']);
 
 /** A message passes by before its stream has it. */
 const STORED_WITHIN_MS = [5, 20, 50, 100, 200] as const;
 
-export function jobDesk({ bus, clock, epochMs }: { bus: Bus; clock: Clock; epochMs: () => number }): JobDesk {
+export function jobDesk({ bus, clock, epochMs }: JobStreamOptions): JobDesk {
   const records = openBucket<JobRecord>(bus, JOBS);
-  const jobs = jobStream({ bus, clock });
+  const jobs = jobStream({ bus, clock, epochMs });
 
   const same = (found: JobRecord, { digest, request }: JobOrder): JobRecord => {
     if (found.digest === digest && found.model === request.model) return found;
@@ -90,7 +88,7 @@ export function jobDesk({ bus, clock, epochMs }: { bus: Bus; clock: Clock; epoch
       const key = jobKey(address);
       const known = order.named ? await records.get(key) : undefined;
       if (known !== undefined) return same(known, order);
-      const { trafficClass, traceparent } = request;
+      const { trafficClass, traceparent, tracestate } = request;
       const job = {
         address,
         originSubject: '',
@@ -99,6 +97,7 @@ export function jobDesk({ bus, clock, epochMs }: { bus: Bus; clock: Clock; epoch
         deadlineMs,
         parent,
         traceparent,
+        tracestate,
         prepared,
       };
       const { seq } = await jobs.publish(job);

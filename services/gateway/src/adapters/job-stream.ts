@@ -7,6 +7,7 @@ import { jobsSubject } from '@spillway/contracts/subjects';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Clock } from '@spillway/lifecycle/clock';
 import { ATTRIBUTES, SPANS } from '@spillway/telemetry/names';
+import { parseTraceparent } from '@spillway/telemetry/propagation';
 import { recordSpan } from '@spillway/telemetry/spans';
 import { type EventMessage, headersToKeep, type JobAddress } from '../core/event-envelope.ts';
 import type { Prepared } from '../core/pipeline.ts';
@@ -22,6 +23,7 @@ export type DurableJob = {
   deadlineMs: number;
   parent: string;
   traceparent: string;
+  tracestate: string;
   prepared: Prepared;
 };
 
@@ -40,14 +42,26 @@ export type JobStream = {
   bury(event: EventMessage & { deliveries: number }, job: string | undefined, error: SpillwayError): Promise<void>;
 };
 
+/** `epochMs` is the time that results say. */
+export type JobStreamOptions = { bus: Bus; clock: Clock; epochMs: () => number };
+
 /** The wire's number for a deadline that never comes: the field is a float of milliseconds. */
 const NO_DEADLINE_MS = 24 * 60 * 60 * 1_000;
+
+/** What a job and its result say of its trace: the request's span, else the publisher's, if that can be read. */
+export function traceOf(of: Pick<DurableJob, 'parent' | 'traceparent' | 'tracestate'>): {
+  traceparent: string;
+  tracestate?: string;
+} {
+  const known = parseTraceparent(of.parent) !== undefined;
+  const traceparent = of.traceparent || (known ? of.parent : '');
+  return known && of.tracestate !== '' ? { traceparent, tracestate: of.tracestate } : { traceparent };
+}
 
 /** A frame of its own for each job: an acknowledgement is of one message. */
 function jobFrame(job: DurableJob, gateway: string, nowMs: number): WorkFrame {
   const { prepared, address, originSubject, origin, trafficClass } = job;
   const { item, route, model, degraded = '' } = prepared;
-  const traceparent = job.traceparent || job.parent;
   const { requestId } = item;
   return {
     gateway,
@@ -60,13 +74,22 @@ function jobFrame(job: DurableJob, gateway: string, nowMs: number): WorkFrame {
       {
         ...item,
         budgetMs: Math.min(NO_DEADLINE_MS, Math.max(0, job.deadlineMs - nowMs)),
-        job: { ...address, ...origin, ackSubject: '', originSubject, trafficClass, traceparent, degraded, requestId },
+        job: {
+          ...address,
+          ...origin,
+          ackSubject: '',
+          originSubject,
+          trafficClass,
+          ...traceOf(job),
+          degraded,
+          requestId,
+        },
       },
     ],
   };
 }
 
-export function jobStream({ bus, clock }: { bus: Bus; clock: Clock }): JobStream {
+export function jobStream({ bus, clock, epochMs }: JobStreamOptions): JobStream {
   const maxBytes = () => bus.maxPayload - HEADER_BYTES;
   return {
     publish: async (job) => {
@@ -108,7 +131,7 @@ export function jobStream({ bus, clock }: { bus: Bus; clock: Clock }): JobStream
     },
     storeError: async (address, error, requestId, model = '') => {
       const job: Job = { ackSubject: '', originSubject: '', traceparent: '', ...address, requestId };
-      await storeResult(bus, errorMessage(job, model, error));
+      await storeResult(bus, errorMessage(job, { model, madeAtMs: epochMs() }, error));
     },
     bury: (event, job, error) =>
       bury(bus, {

@@ -8,6 +8,8 @@ import { SpillwayError } from '@spillway/errors/spillway-error';
 
 export type StuckJobsOptions = {
   bus: Bus;
+  /** For the time that results say. */
+  epochMs: () => number;
   onEnded: (facts: { job: string; tenant: string; model: string; deliveries: number }) => void;
   onFault: (error: SpillwayError) => void;
 };
@@ -78,12 +80,12 @@ export class StuckJobs {
   }
 
   async #end({ seq, payload }: StreamEntry, deliveries: number): Promise<void> {
-    const { bus, onEnded } = this.#options;
+    const { bus, epochMs, onEnded } = this.#options;
     const frame = decode(payload);
     const job = frame?.items[0]?.job;
     if (frame !== undefined && job) {
       const error = exhausted(deliveries);
-      const { failed } = await storeResult(bus, errorMessage(job, frame.model, error));
+      const { failed } = await storeResult(bus, errorMessage(job, { model: frame.model, madeAtMs: epochMs() }, error));
       if (failed) await bury(bus, deadJob(job, error, payload, deliveries)); // else only its acknowledgement was lost
     }
     if (await deleteMessage(bus, JOBS_STREAM, seq)) onEnded(factsOf(frame, job, deliveries));

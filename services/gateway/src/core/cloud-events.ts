@@ -15,7 +15,9 @@ export type CloudEvent = {
   /** The event's data as it would be the payload of a plain event. */
   data: Uint8Array;
   correlationId: string;
+  /** Undefined also for one that cannot be read: then a new trace begins. */
   traceparent: string | undefined;
+  tracestate: string | undefined;
   /** Ms since the epoch. */
   expiresAtMs: number | undefined;
   trafficClass: string | undefined;
@@ -28,6 +30,10 @@ const MAX_ATTRIBUTE_CHARACTERS = 512;
 const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
 
 const EVENT_TYPE = /^application\/cloudevents/i;
+
+/** Whether a message of this content type is a CloudEvent in structured mode, in whatever format. */
+export const isEventType = (contentType: string | undefined): boolean => EVENT_TYPE.test(contentType ?? '');
+
 const JSON_EVENT_TYPE = /^application\/cloudevents(\+json)?\s*(;|$)/i;
 
 /**
@@ -35,7 +41,7 @@ const JSON_EVENT_TYPE = /^application\/cloudevents(\+json)?\s*(;|$)/i;
  * its version.
  */
 export function modeByHeaders({ header }: Pick<HeaderedMessage, 'header'>): CloudEventMode | undefined {
-  if (EVENT_TYPE.test(header('content-type') ?? '')) return 'structured';
+  if (isEventType(header('content-type'))) return 'structured';
   return header('ce-specversion') === undefined ? undefined : 'binary';
 }
 
@@ -67,7 +73,7 @@ export function readCloudEvent(message: HeaderedMessage, mode: CloudEventMode): 
     return cloudEvent(mode, attribute, message.payload);
   }
   const contentType = message.header('content-type') ?? '';
-  if (EVENT_TYPE.test(contentType) && !JSON_EVENT_TYPE.test(contentType)) {
+  if (isEventType(contentType) && !JSON_EVENT_TYPE.test(contentType)) {
     throw new SpillwayError(
       'UNSUPPORTED',
       'content-type: expected application/cloudevents+json, one event in a message',
@@ -106,6 +112,13 @@ function cloudEvent(mode: CloudEventMode, read: (name: string) => string | undef
     if (value !== undefined && ms === undefined) throw bad(`${name}: expected a time such as 2026-01-31T12:00:00Z`);
     return ms;
   };
+  const lenient = (name: string): string | undefined => {
+    try {
+      return read(name);
+    } catch {
+      return undefined;
+    }
+  };
   const version = required('specversion');
   if (version !== '1.0') throw bad(`specversion: expected 1.0, got ${version.slice(0, 16)}`);
   required('type'); // the subject routes: any type will do
@@ -116,7 +129,8 @@ function cloudEvent(mode: CloudEventMode, read: (name: string) => string | undef
     source: required('source'),
     data,
     correlationId: optional('correlationid') ?? '',
-    traceparent: read('traceparent'),
+    traceparent: lenient('traceparent'),
+    tracestate: lenient('tracestate'),
     expiresAtMs: timestamp('expirytime'),
     trafficClass: optional('spillwayclass'),
     version: optional('spillwayversion'),

@@ -13,7 +13,14 @@ import { lowerByPriority, readHeaderLength, readMetadata, smallerBudget } from '
  * `startMs` is on the gateway's monotonic clock, `epochMs` the same moment since the epoch; `ageMs` is how long the event had
  * waited in its stream by then, ≥ 0.
  */
-export type EventCall = { requestId: string; startMs: number; epochMs: number; ageMs: number; traceparent: string };
+export type EventCall = {
+  requestId: string;
+  startMs: number;
+  epochMs: number;
+  ageMs: number;
+  traceparent: string;
+  tracestate: string;
+};
 export type EventRules = {
   /** By a tenant's record. @throws SpillwayError when the tenant may not publish. */
   publisherOf(tenant: string): Pick<Identity, 'trafficClass' | 'keyId'>;
@@ -80,6 +87,7 @@ export function readEvent(event: EventMessage, opened: OpenedEvent, call: EventC
     noCache: true,
     noStore: true,
     traceparent: call.traceparent,
+    tracestate: call.tracestate,
   };
   return { request, deadlineMs: call.startMs + leftMs, outputs: infer.asked.names };
 }

@@ -57,6 +57,10 @@ export function checkKeyRecord(value: unknown, at: string): KeyRecord {
 
 type Known = { record: KeyRecord; identity: Identity; sha256: Buffer; expiresAtMs: number; header: string };
 
+/** The highest class first, in a class the newest. */
+const byClassAndAge = ({ record: a }: Known, { record: b }: Known): number =>
+  classRank(a.class) - classRank(b.class) || (b.createdAt ?? 0) - (a.createdAt ?? 0) || (a.id < b.id ? 1 : -1);
+
 /**
  * Which key is whose: the records it was made with, which stay, and those that come and go by `set` and `remove`.
  * Every refusal has the same code, text and path, whatever was wrong; who has the secret of an expired key is told that.
@@ -119,17 +123,17 @@ export class KeyRing {
 
   /**
    * Who publishes, where the tenant is known by something else than a key (the subject of an event): the valid key of the highest
-   * class among those with the scope `events`. A tenant without any record is served like a caller without a key. O(keys).
+   * class among those with the scope `events`, of several the newest, so that all gateways charge the same quota. A tenant without
+   * any record is served like a caller without a key. O(keys).
    * @throws SpillwayError `UNAUTHENTICATED`, reason `key_expired` or `no_key`, when no key is valid; `FORBIDDEN` when none may publish.
    */
   publisherOf(tenant: string): Identity {
     const keys = [...this.#byId.values()].filter(({ identity }) => identity.tenant === tenant);
     if (keys.length === 0 && this.#allowAnonymous) return { ...ANONYMOUS, tenant };
-    const valid = keys.filter(({ expiresAtMs }) => this.#epochMs() < expiresAtMs).map(({ identity }) => identity);
-    const rank = (identity: Identity): number => classRank(identity.trafficClass);
-    const [publisher] = valid.filter(({ scopes }) => scopes.includes('events')).sort((a, b) => rank(a) - rank(b));
-    if (publisher !== undefined) return publisher;
-    for (const identity of valid) requireScope(identity, 'events');
+    const valid = keys.filter(({ expiresAtMs }) => this.#epochMs() < expiresAtMs).sort(byClassAndAge);
+    const publisher = valid.find(({ identity }) => identity.scopes.includes('events'));
+    if (publisher !== undefined) return publisher.identity;
+    for (const { identity } of valid) requireScope(identity, 'events');
     throw SpillwayError.refusal('UNAUTHENTICATED', 'subject: expected a tenant with a valid API key', {
       reason: keys.length > 0 ? 'key_expired' : 'no_key',
     });

@@ -4,6 +4,7 @@ import { isName } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { type AcceptedRungs, readAccept } from './accept.ts';
 import { type ReceiptPlace, readReceiptPlace } from './receipt-fields.ts';
+import { readTracestate } from './tracestate.ts';
 
 /** What any door says about a request beside its inputs: the same lower-case names in HTTP, gRPC metadata and NATS headers. */
 export type RequestMetadata = {
@@ -15,6 +16,7 @@ export type RequestMetadata = {
   noCache: boolean;
   noStore: boolean;
   traceparent: string;
+  tracestate: string;
 };
 
 const bad = (name: string, expected: string): SpillwayError =>
@@ -34,6 +36,7 @@ export function readMetadata(header: (name: string) => string | undefined, keyCl
     noCache: cacheControl !== undefined && /\bno-cache\b/i.test(cacheControl),
     noStore: cacheControl !== undefined && /\bno-store\b/i.test(cacheControl),
     traceparent: header(HEADERS.traceparent) ?? '',
+    tracestate: readTracestate(header(HEADERS.tracestate)),
   };
 }
 

@@ -33,6 +33,8 @@ export type InferRequest = {
   noStore: boolean;
   /** Of the request's span; empty: this request is not sampled. */
   traceparent: string;
+  /** As it came with the caller's `traceparent`; empty: none. */
+  tracestate: string;
 };
 
 export type CacheOutcome = 'hit' | 'miss' | 'stale' | 'bypass';

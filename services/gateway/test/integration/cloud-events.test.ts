@@ -5,6 +5,8 @@ import { DLQ_STREAM, EVENTS_STREAM, JOBS_STREAM, RESULTS_STREAM } from '@spillwa
 import { dlqSubject, eventsSubject, jobsSubject, resultSubject } from '@spillway/contracts/subjects';
 import { mlp } from '../unit/fixtures.ts';
 import { type GatewayUnderTest, startGatewayUnderTest, until } from './gateway-under-test.ts';
+import { InferenceClient } from './grpc-client.ts';
+import { ask } from './grpc-mesh.ts';
 import { lastOf, messagesIn, type Stored } from './jetstream-peek.ts';
 
 let mesh: GatewayUnderTest;
@@ -81,4 +83,30 @@ test('a subject that is not the publisher’s own is refused, and nothing is pub
   const result = (await lastOf(mesh.bus, RESULTS_STREAM, resultSubject('acme', `e-${seq}`))) as Stored;
   assert.match(JSON.parse(String(result.payload)).error.message, /^spillway-reply-to: expected/);
   assert.equal(await lastOf(mesh.bus, RESULTS_STREAM, stolen), undefined);
+});
+
+test("the vendors' list of a trace goes into the job from every door, without its trace or malformed it goes nowhere", async () => {
+  const traceparent = `00-${'c'.repeat(32)}-${'d'.repeat(16)}-01`;
+  const tracestate = 'rojo=00f067aa0ba902b7,congo=t61';
+  const { http, grpc } = mesh.gateway.ports;
+  using client = new InferenceClient(grpc);
+  const prefer = { prefer: 'respond-async' };
+  const doors: Record<string, (headers: Record<string, string>) => Promise<unknown>> = {
+    HTTP: (headers) =>
+      fetch(`http://127.0.0.1:${http}/v2/models/mlp/infer`, {
+        ...{ method: 'POST', body: JSON.stringify(request) },
+        headers: { ...prefer, ...headers },
+      }),
+    gRPC: (headers) => client.infer(ask('mlp'), { headers: { ...prefer, ...headers } }),
+    NATS: (headers) => send(request, headers),
+    CloudEvents: (headers) => send(request, { ...asHeaders({ ...attributes, id: crypto.randomUUID(), ...headers }) }),
+  };
+  for (const [name, door] of Object.entries(doors)) {
+    const seen: string[] = [];
+    for (const headers of [{ traceparent, tracestate }, { tracestate }, { traceparent, tracestate: 'rojo' }]) {
+      await door(headers);
+      seen.push((await lastJob())?.tracestate ?? '');
+    }
+    assert.deepEqual(seen, [tracestate, '', ''], name);
+  }
 });

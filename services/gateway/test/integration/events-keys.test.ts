@@ -1,11 +1,19 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Bus } from '@spillway/bus/bus';
-import { connectBus } from '@spillway/bus/connect';
+import { clientOf, connectBus } from '@spillway/bus/connect';
 import { openBucket } from '@spillway/bus/kv';
-import { MODELS, type ModelRecord } from '@spillway/contracts/buckets';
+import { readMessage } from '@spillway/bus/stream-messages';
+import { type KeyRecord, MODELS, type ModelRecord } from '@spillway/contracts/buckets';
 import { workFrameCodec } from '@spillway/contracts/messages';
-import { DLQ_STREAM, EVENTS_STREAM, JOBS_STREAM, RESULTS_STREAM } from '@spillway/contracts/streams';
+import {
+  DLQ_STREAM,
+  EVENTS_STREAM,
+  JOBS_STREAM,
+  RESULTS_STREAM,
+  STREAMS,
+  type StreamSpec,
+} from '@spillway/contracts/streams';
 import { dlqSubject, eventsSubject, jobsSubject, resultSubject } from '@spillway/contracts/subjects';
 import { startNatsServer } from '@spillway/testing/nats-server';
 import type { Gateway } from '../../src/service.ts';
@@ -32,11 +40,18 @@ const isKnown = async ({ headers }: TestKey): Promise<boolean> => {
   return status !== 401;
 };
 
+const payload = { inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }] };
+const bytes = Buffer.from(JSON.stringify(payload));
+
+const delayedOf = async (reason: string): Promise<number> => {
+  const metrics = await (await fetch(`http://127.0.0.1:${gateway.ports.metrics}/metrics`)).text();
+  return Number(new RegExp(`spillway_events_delayed_total{[^}]*"${reason}"[^}]*} (\\d+)`).exec(metrics)?.[1] ?? 0);
+};
+
 /** @returns The class of the job that the event became, or code and reason of its error result. */
 async function publish(tenant: string): Promise<string> {
-  const payload = { inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }] };
-  const { seq } = await bus.publishToStream(eventsSubject(tenant, 'mlp'), Buffer.from(JSON.stringify(payload)));
-  await until('the event is settled', async () => (await messagesIn(bus, EVENTS_STREAM)) === 0);
+  const { seq } = await bus.publishToStream(eventsSubject(tenant, 'mlp'), bytes);
+  await until('the event is settled', async () => (await readMessage(bus, EVENTS_STREAM, { seq })) === undefined);
   const result = await lastOf(bus, RESULTS_STREAM, resultSubject(tenant, `e-${seq}`));
   if (result !== undefined) {
     const { error } = JSON.parse(String(result.payload)) as { error: { code: string; reason: string } };
@@ -49,31 +64,79 @@ async function publish(tenant: string): Promise<string> {
   return 'nothing';
 }
 
-test("events are of the class of their tenant's keys, and those of a tenant whose every key is revoked are refused", async () => {
+test("events are of the class of their tenant's highest key", async () => {
   const bulk = await putKey(bus, 'bulk', { tenant: 'shop', class: 'bulk' });
   await until('the key is known', () => isKnown(bulk));
   assert.equal(await publish('shop'), 'bulk');
   const vip = await putKey(bus, 'vip', { tenant: 'shop', class: 'vip' });
   await until('the key is known', () => isKnown(vip));
   assert.equal(await publish('shop'), 'vip');
-  for (const key of [bulk, vip]) {
-    await revoke(bus, key.record.id);
-    await until('the key is gone', async () => !(await isKnown(key)));
-  }
-  assert.equal(await publish('shop'), 'UNAUTHENTICATED no_key');
-  const dead = await lastOf(bus, DLQ_STREAM, dlqSubject('UNAUTHENTICATED'));
-  assert.equal(dead?.headers['spillway-origin-subject'], eventsSubject('shop', 'mlp'));
 });
 
-test('a tenant whose keys have expired, or may only call, publishes nothing', async () => {
-  const late = await putKey(bus, 'late', { tenant: 'late', expiresAt: 1_000 });
-  const caller = await putKey(bus, 'caller', { tenant: 'caller', scopes: ['infer'] });
-  await until('the keys are known', () => isKnown(caller));
-  assert.equal(await isKnown(late), false);
-  assert.equal(await publish('late'), 'UNAUTHENTICATED key_expired');
-  assert.equal(await publish('caller'), 'FORBIDDEN scope');
-});
-
-test('a tenant that never had a key publishes nothing where calls need one', async () => {
+test('the events of a tenant without a valid key are dead letters', async () => {
   assert.equal(await publish('nobody'), 'UNAUTHENTICATED no_key');
+  const dead = await lastOf(bus, DLQ_STREAM, dlqSubject('UNAUTHENTICATED'));
+  assert.equal(dead?.headers['spillway-origin-subject'], eventsSubject('nobody', 'mlp'));
+});
+
+const jobs = () => messagesIn(bus, JOBS_STREAM);
+const events = () => messagesIn(bus, EVENTS_STREAM);
+const flood = (tenant: string, count: number) =>
+  Promise.all(Array.from({ length: count }, () => bus.publishToStream(eventsSubject(tenant, 'mlp'), bytes)));
+
+test('events beyond a quota wait in their stream, and become jobs as the quota refills', async () => {
+  const key = await putKey(bus, 'paced', { tenant: 'paced', quota: { requestsPerSecond: 4 } }); // eight at once
+  await until('the key is known', () => isKnown(key));
+  const [before, startMs] = [await jobs(), performance.now()];
+  await flood('paced', 12);
+  await until('some wait', async () => (await delayedOf('quota')) > 0);
+  const refilled = () => 4 * ((performance.now() - startMs) / 1_000);
+  const [done, most] = [(await jobs()) - before, 8 + refilled() + 1];
+  assert.ok(done <= most, `${done} of at most ${most}`);
+  await until('all are jobs', async () => (await events()) === 0);
+  assert.equal(await jobs(), before + 12);
+});
+
+test('a tenant far over its quota does not hold up the events of another one', async () => {
+  const far = await putKey(bus, 'far', { tenant: 'far', quota: { requestsPerSecond: 0.05 } });
+  const other = await putKey(bus, 'other', { tenant: 'other' });
+  await until('the keys are known', () => isKnown(other));
+  await until('the keys are known', () => isKnown(far));
+  const before = await jobs();
+  await flood('far', 1_500);
+  await flood('other', 1);
+  await until('the other event is a job', async () => {
+    const job = await lastOf(bus, JOBS_STREAM, jobsSubject('standard', 'mlp'));
+    return workFrameCodec.decode(job?.payload as Uint8Array).items[0]?.tenant === 'other';
+  });
+  assert.deepEqual([(await jobs()) - before, await events()], [2, 1_499]);
+});
+
+test('a publisher too far ahead of its quota is refused by the stream, and others are not', async () => {
+  const spec = STREAMS.find(({ name }) => name === EVENTS_STREAM) as StreamSpec;
+  await clientOf(bus).applyStream({ ...spec, maxMessagesPerSubject: await events() });
+  await assert.rejects(flood('far', 1), { code: 'CONFLICT' }); // its subject holds as many as it may
+  await flood('other', 1);
+  await clientOf(bus).applyStream(spec);
+  await flood('far', 1);
+});
+
+test('a key that lowers what is beyond its quota lets its events go on one class lower', async () => {
+  const over: Partial<KeyRecord> = { quota: { requestsPerSecond: 0.05 }, overQuota: 'lower' };
+  const key = await putKey(bus, 'lowers', { tenant: 'lowers', class: 'standard', ...over });
+  await until('the key is known', () => isKnown(key));
+  assert.equal(await publish('lowers'), 'standard');
+  assert.equal(await publish('lowers'), 'bulk');
+});
+
+test('events that wait for a quota end as dead letters when the last key of their tenant is revoked', async () => {
+  const key = await putKey(bus, 'leaves', { tenant: 'leaves', quota: { requestsPerSecond: 2 } }); // four at once
+  await until('the key is known', () => isKnown(key));
+  await flood('leaves', 40); // far more than become jobs before the key is gone
+  await revoke(bus, key.record.id);
+  const origin = eventsSubject('leaves', 'mlp');
+  await until('one that waited is a dead letter', async () => {
+    const dead = await lastOf(bus, DLQ_STREAM, dlqSubject('UNAUTHENTICATED'));
+    return dead?.headers['spillway-origin-subject'] === origin && Number(dead.headers['spillway-deliveries']) > 1;
+  });
 });

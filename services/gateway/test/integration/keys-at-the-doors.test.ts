@@ -1,32 +1,46 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import type { Bus } from '@spillway/bus/bus';
 import { connectBus } from '@spillway/bus/connect';
+import { openBucket } from '@spillway/bus/kv';
+import { readMessage } from '@spillway/bus/stream-messages';
+import { type KeyRecord, MODELS, type ModelRecord } from '@spillway/contracts/buckets';
+import { EVENTS_STREAM, RESULTS_STREAM } from '@spillway/contracts/streams';
+import { eventsSubject, resultSubject } from '@spillway/contracts/subjects';
 import { DATA_TYPES } from '@spillway/contracts/tensor';
+import { startNatsServer } from '@spillway/testing/nats-server';
+import type { Gateway } from '../../src/service.ts';
 import { mlp } from '../unit/fixtures.ts';
-import { type GatewayUnderTest, startGatewayUnderTest, until } from './gateway-under-test.ts';
+import { startGatewayAt, until } from './gateway-under-test.ts';
 import { type Failure, type Headers, InferenceClient, type StreamAnswer } from './grpc-client.ts';
 import { ask } from './grpc-mesh.ts';
+import { lastOf } from './jetstream-peek.ts';
 import { PlayedWorker } from './played-worker.ts';
-import { putKey, revoke } from './test-key.ts';
+import { putKey, revoke, type TestKey } from './test-key.ts';
 
 const slow = { ...mlp, model: 'slow' };
-let mesh: GatewayUnderTest;
+let bus: Bus;
+let gateway: Gateway;
 let client: InferenceClient;
 const cleanUp = new AsyncDisposableStack();
 
 before(async () => {
-  mesh = cleanUp.use(await startGatewayUnderTest({ models: [mlp, slow] }));
-  const bus = cleanUp.use(await connectBus({ url: mesh.nats.url, service: 'gpu-worker', instance: 'worker-1' }));
+  const nats = cleanUp.use(await startNatsServer());
+  bus = cleanUp.use(await connectBus({ url: nats.url, service: 'gpu-worker', instance: 'worker-1' }));
+  for (const record of [mlp, slow]) await openBucket<ModelRecord>(bus, MODELS).put(record.model, record);
+  gateway = cleanUp.use(await startGatewayAt(nats.url, { GATEWAY_ALLOW_ANONYMOUS: 'false' }));
   const y = { name: 'y', datatype: DATA_TYPES.FP32.id, shape: [1, 1], data: new Uint8Array(4) };
   cleanUp.use(new PlayedWorker(bus, mlp, () => [y]));
   cleanUp.use(new PlayedWorker(bus, slow, () => undefined));
-  client = cleanUp.use(new InferenceClient(mesh.gateway.ports.grpc));
+  client = cleanUp.use(new InferenceClient(gateway.ports.grpc));
 });
 after(() => cleanUp.disposeAsync());
 
-/** What a caller sees: code and reason are empty for an answer. */
-type Seen = { error: string; reason: string; retryAfterMs: number; fields: Headers };
-type Door = (headers: Headers) => Promise<Seen>;
+/** What a caller sees: code and reason are empty for an answer, or a job. */
+type Seen = { error: string; reason: string; retryAfterMs?: number; fields: Headers };
+type Door = (key: TestKey) => Promise<Seen>;
+
+const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }];
 
 const seenIn = (fields: Headers): Seen => ({
   error: fields['spillway-error'] ?? '',
@@ -35,15 +49,14 @@ const seenIn = (fields: Headers): Seen => ({
   fields,
 });
 
-const http: Door = async (headers) => {
-  const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }];
-  const url = `http://127.0.0.1:${mesh.gateway.ports.http}/v2/models/mlp/infer`;
+const http: Door = async ({ headers }) => {
+  const url = `http://127.0.0.1:${gateway.ports.http}/v2/models/mlp/infer`;
   const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify({ inputs }) });
   await response.arrayBuffer();
   return seenIn(Object.fromEntries(response.headers));
 };
 
-const unary: Door = (headers) =>
+const unary: Door = ({ headers }) =>
   client.infer(ask('mlp'), { headers }).then(
     ({ trailers }) => seenIn(trailers),
     ({ trailers }: Failure) => seenIn(trailers),
@@ -57,7 +70,7 @@ const inMessage = ({ infer_response: { parameters } }: StreamAnswer): Seen =>
     ),
   );
 
-const stream: Door = async (headers) => {
+const stream: Door = async ({ headers }) => {
   const opened = client.stream({ headers });
   opened.send(ask('mlp'));
   const first = await Promise.race([opened.received(1), opened.ended]);
@@ -66,52 +79,128 @@ const stream: Door = async (headers) => {
   return Array.isArray(first) ? inMessage(first[0] as StreamAnswer) : seenIn(first?.trailers ?? {});
 };
 
-const DOORS = { HTTP: http, gRPC: unary, 'a gRPC stream': stream };
+const delayedByQuota = async (): Promise<number> => {
+  const metrics = await (await fetch(`http://127.0.0.1:${gateway.ports.metrics}/metrics`)).text();
+  return Number(/spillway_events_delayed_total{[^}]*"quota"[^}]*} (\d+)/.exec(metrics)?.[1] ?? 0);
+};
 
-async function untilSeen(door: Door, headers: Headers, error: string): Promise<void> {
-  await until(`"${error}" is seen`, async () => (await door(headers)).error === error, 5_000);
+/** Here the subject's tenant is who calls. An event beyond a quota is not answered: it stays in its stream and is counted. */
+const nats: Door = async ({ record: { tenant } }) => {
+  const before = await delayedByQuota();
+  const { seq } = await bus.publishToStream(eventsSubject(tenant, 'mlp'), Buffer.from(JSON.stringify({ inputs })));
+  const waits = async () => (await readMessage(bus, EVENTS_STREAM, { seq })) !== undefined;
+  await until('the event is settled or waits', async () => !(await waits()) || (await delayedByQuota()) > before);
+  if (await waits()) return { error: 'QUOTA_EXCEEDED', reason: 'quota', fields: {} };
+  const result = await lastOf(bus, RESULTS_STREAM, resultSubject(tenant, `e-${seq}`));
+  return seenIn(result?.headers ?? {});
+};
+
+const DOORS = { HTTP: http, gRPC: unary, 'a gRPC stream': stream, NATS: nats };
+type DoorName = keyof typeof DOORS;
+
+async function untilSeen(door: Door, key: TestKey, error: string): Promise<void> {
+  await until(`"${error}" is seen`, async () => (await door(key)).error === error, 5_000);
 }
 
-for (const [name, door] of Object.entries(DOORS)) {
-  const id = name.replaceAll(/\W/g, '').toLowerCase();
+const QUOTA = { requestsPerSecond: 0.05 }; // one request, then nothing for 20 s
 
-  test(`${name}: old and new key of a rotation are served until the old one expires, which is then said`, async () => {
-    const old = await putKey(mesh.bus, `${id}old`);
-    await untilSeen(door, old.headers, '');
-    const next = await putKey(mesh.bus, `${id}next`, { family: `${id}old`, createdAt: 2 });
-    await untilSeen(door, next.headers, '');
-    assert.equal((await door(old.headers)).error, '');
-    await putKey(mesh.bus, `${id}old`, { expiresAt: Date.now() });
-    await untilSeen(door, old.headers, 'UNAUTHENTICATED');
-    assert.equal((await door(old.headers)).reason, 'key_expired');
-    assert.equal((await door(next.headers)).error, '');
-  });
+type Row = {
+  /** Makes the key, of a tenant of its own, ready to be shown at that door. */
+  arrange(id: string, door: Door): Promise<TestKey>;
+  /** Code and reason at every door, or where the key itself is shown; there may be another at NATS, where its tenant is. */
+  seen: [code: string, reason: string];
+  seenAtNats?: [code: string, reason: string];
+};
 
-  test(`${name}: a key is refused as soon as it is revoked`, async () => {
-    const key = await putKey(mesh.bus, `${id}gone`);
-    await untilSeen(door, key.headers, '');
-    await revoke(mesh.bus, key.record.id);
-    await untilSeen(door, key.headers, 'UNAUTHENTICATED');
-    assert.equal((await door(key.headers)).reason, '');
-  });
+const rotated = async (id: string, door: Door, over: Partial<KeyRecord> = {}) => {
+  const old = await putKey(bus, `${id}old`, { tenant: id, ...over });
+  await untilSeen(door, old, '');
+  const next = await putKey(bus, `${id}new`, { tenant: id, family: `${id}old`, createdAt: 2, ...over });
+  await until('the new key is known', async () => (await http(next)).error !== 'UNAUTHENTICATED');
+  return { old, next };
+};
 
-  test(`${name}: keys of one family share one quota, and beyond it are told when to come again`, async () => {
-    const quota = { requestsPerSecond: 0.05 }; // one request, then nothing for 20 s
-    const old = await putKey(mesh.bus, `${id}quota`, { quota });
-    const next = await putKey(mesh.bus, `${id}more`, { quota, family: `${id}quota`, createdAt: 2 });
-    await untilSeen(door, next.headers, '');
-    for (const key of [old, next]) {
-      const { error, reason, retryAfterMs } = await door(key.headers);
-      assert.deepEqual([error, reason], ['QUOTA_EXCEEDED', 'quota']);
-      assert.ok(retryAfterMs > 1_000, `${retryAfterMs}`);
-    }
-  });
+const MATRIX: Record<string, Row> = {
+  'the old key of a rotation, while both count': {
+    arrange: async (id, door) => (await rotated(id, door)).old,
+    seen: ['', ''],
+  },
+  'the new key of a rotation': {
+    arrange: async (id, door) => (await rotated(id, door)).next,
+    seen: ['', ''],
+  },
+  'the old key of a rotation, when its time is over': {
+    arrange: async (id, door) => {
+      const { old } = await rotated(id, door);
+      await putKey(bus, old.record.id, { ...old.record, expiresAt: Date.now() });
+      await untilSeen(http, old, 'UNAUTHENTICATED');
+      return old;
+    },
+    seen: ['UNAUTHENTICATED', 'key_expired'],
+    seenAtNats: ['', ''], // its tenant has the new one
+  },
+  'a key that has expired': {
+    arrange: async (id, door) => {
+      const key = await putKey(bus, id, { tenant: id });
+      await untilSeen(door, key, '');
+      await putKey(bus, id, { ...key.record, expiresAt: Date.now() });
+      await untilSeen(http, key, 'UNAUTHENTICATED');
+      return key;
+    },
+    seen: ['UNAUTHENTICATED', 'key_expired'],
+  },
+  'a key that is revoked': {
+    arrange: async (id, door) => {
+      const key = await putKey(bus, id, { tenant: id });
+      await untilSeen(door, key, '');
+      await revoke(bus, id);
+      await untilSeen(http, key, 'UNAUTHENTICATED');
+      return key;
+    },
+    seen: ['UNAUTHENTICATED', ''],
+    seenAtNats: ['UNAUTHENTICATED', 'no_key'],
+  },
+  'a key that is over its quota': {
+    arrange: async (id, door) => {
+      const key = await putKey(bus, id, { tenant: id, quota: QUOTA });
+      await untilSeen(door, key, '');
+      return key;
+    },
+    seen: ['QUOTA_EXCEEDED', 'quota'],
+  },
+  'the new key of a rotation whose old one has used up their quota': {
+    arrange: async (id) => {
+      const old = await putKey(bus, `${id}old`, { tenant: id, quota: QUOTA });
+      const next = await putKey(bus, `${id}new`, { tenant: id, quota: QUOTA, family: `${id}old`, createdAt: 2 });
+      const free = await putKey(bus, `${id}free`);
+      await untilSeen(http, free, ''); // written last, so all are known
+      await untilSeen(http, old, '');
+      return next;
+    },
+    seen: ['QUOTA_EXCEEDED', 'quota'],
+  },
+  'a key without the scope': {
+    arrange: async (id) => {
+      const key = await putKey(bus, id, { tenant: id, scopes: ['jobs'] });
+      await untilSeen(http, key, 'FORBIDDEN');
+      return key;
+    },
+    seen: ['FORBIDDEN', 'scope'],
+  },
+};
 
-  test(`${name}: a key without the scope infer is forbidden, and told which scope it needs`, async () => {
-    const key = await putKey(mesh.bus, `${id}scope`, { scopes: ['jobs', 'events'] });
-    await untilSeen(door, key.headers, 'FORBIDDEN');
-    assert.equal((await door(key.headers)).reason, 'scope');
-  });
+for (const [what, { arrange, seen, seenAtNats = seen }] of Object.entries(MATRIX)) {
+  for (const [name, door] of Object.entries(DOORS) as [DoorName, Door][]) {
+    const [code, reason] = name === 'NATS' ? seenAtNats : seen;
+    test(`${what} at ${name}: ${code || 'served'} ${reason}`.trim(), async () => {
+      const id = `k${Object.keys(MATRIX).indexOf(what)}${name.replaceAll(/\W/g, '').toLowerCase()}`;
+      const found = await door(await arrange(id, door));
+      assert.deepEqual([found.error, found.reason], [code, reason]);
+      if (found.retryAfterMs !== undefined && code === 'QUOTA_EXCEEDED') {
+        assert.ok(found.retryAfterMs > 1_000, `${found.retryAfterMs}`);
+      }
+    });
+  }
 }
 
 for (const [name, door] of [
@@ -120,11 +209,11 @@ for (const [name, door] of [
 ] as const) {
   test(`${name}: answers and refusals of a key with a quota say what is left of it, those of others say nothing`, async () => {
     const quota = { requestsPerSecond: 0.5, costPerSecond: 1_000 };
-    const key = await putKey(mesh.bus, `limits${name.toLowerCase()}`, { quota });
-    const free = await putKey(mesh.bus, `free${name.toLowerCase()}`);
-    await untilSeen(door, free.headers, '');
-    await until('the quota is seen', async () => (await door(key.headers)).error === 'QUOTA_EXCEEDED');
-    const { fields } = await door(key.headers);
+    const key = await putKey(bus, `limits${name.toLowerCase()}`, { quota });
+    const free = await putKey(bus, `free${name.toLowerCase()}`);
+    await untilSeen(door, free, '');
+    await until('the quota is seen', async () => (await door(key)).error === 'QUOTA_EXCEEDED');
+    const { fields } = await door(key);
     const told = Object.entries(fields).filter(([field]) => field.startsWith('x-ratelimit-'));
     assert.deepEqual(
       told.map(([field]) => field.slice('x-ratelimit-'.length)).sort(),
@@ -132,7 +221,7 @@ for (const [name, door] of [
     );
     assert.deepEqual([fields['x-ratelimit-limit-requests'], fields['x-ratelimit-remaining-requests']], ['1', '0']);
     assert.match(fields['x-ratelimit-reset-requests'] ?? '', /^[\d.]+m?s$/);
-    const others = Object.keys((await door(free.headers)).fields);
+    const others = Object.keys((await door(free)).fields);
     assert.deepEqual(
       others.filter((field) => field.startsWith('x-ratelimit-')),
       [],
@@ -141,23 +230,23 @@ for (const [name, door] of [
 }
 
 test('a stream that waits for answers ends, and they are given up, when its key is revoked', async () => {
-  const key = await putKey(mesh.bus, 'waiting');
-  await untilSeen(http, key.headers, '');
+  const key = await putKey(bus, 'waiting');
+  await untilSeen(http, key, '');
   const opened = client.stream({ headers: key.headers });
   opened.send(ask('mlp'));
   await opened.received(1);
   opened.send(ask('slow'));
-  await revoke(mesh.bus, key.record.id);
+  await revoke(bus, key.record.id);
   const failure = await opened.ended;
   assert.deepEqual([failure?.code, failure?.trailers['spillway-error']], [16, 'UNAUTHENTICATED']);
   assert.equal(opened.answers.length, 1);
 });
 
 test('a stream whose key gets another class goes on, and its next requests are of that class', async () => {
-  const key = await putKey(mesh.bus, 'lowered');
-  await untilSeen(http, key.headers, '');
+  const key = await putKey(bus, 'lowered');
+  await untilSeen(http, key, '');
   const opened = client.stream({ headers: key.headers });
-  await putKey(mesh.bus, 'lowered', { class: 'bulk' });
+  await putKey(bus, 'lowered', { class: 'bulk' });
   const classOf = (answer?: StreamAnswer) => answer?.infer_response.parameters['spillway_class']?.string_param;
   await until('the class is bulk', async () => {
     opened.send(ask('mlp'));

@@ -110,7 +110,12 @@ test('what waits, runs or was handed back with a delay is left alone by a sweep,
   await using mesh = await startGatewayUnderTest({ models: [mlp] });
   await mesh.gateway[Symbol.asyncDispose]();
   const faults: unknown[] = [];
-  using stuck = new StuckJobs({ bus: mesh.bus, onEnded: () => undefined, onFault: (error) => faults.push(error) });
+  using stuck = new StuckJobs({
+    bus: mesh.bus,
+    epochMs: Date.now,
+    onEnded: () => undefined,
+    onFault: (error) => faults.push(error),
+  });
   const slow = { ...jobsConsumer('bulk', 'mlp', 60_000), maxDeliver: 1 };
   const held: PulledMessage[] = [];
   const source: PullSource = new PullSource(

@@ -55,6 +55,7 @@ test('a binary event has its attributes in headers and its data as payload', () 
     'ce-spillwayclass': 'bulk',
     'ce-spillwayversion': '2',
     'ce-traceparent': '00-x',
+    'ce-tracestate': 'v=a%20b',
     'ce-time': '2026-01-31t12:00:00z',
     'ce-unknown': '%FF',
   });
@@ -67,11 +68,18 @@ test('a binary event has its attributes in headers and its data as payload', () 
       data: '{"inputs":[]}',
       correlationId: 'a b',
       traceparent: '00-x',
+      tracestate: 'v=a b',
       expiresAtMs: Date.UTC(2026, 0, 31, 11, 0, 0, 500),
       trafficClass: 'bulk',
       version: '2',
     },
   );
+});
+
+test('a trace that cannot be read fails no event', () => {
+  const { traceparent, tracestate } = binary({ 'ce-traceparent': '%FF', 'ce-tracestate': '%FF' });
+  assert.deepEqual([traceparent, tracestate], [undefined, undefined]);
+  assert.equal(structured({ traceparent: 1.5 }).traceparent, undefined);
 });
 
 test('header values: quotes of older senders, one decoding, needless and lower-case escapes, UTF-8', () => {

@@ -13,7 +13,7 @@ const event = (over: { subject?: string; payload?: unknown; headers?: Record<str
 });
 const MAX_BYTES = 1_024;
 const NOW_MS = Date.UTC(2026, 0, 31);
-const call = { requestId: 'r-1', startMs: 1_000, epochMs: NOW_MS, ageMs: 0, traceparent: '' };
+const call = { requestId: 'r-1', startMs: 1_000, epochMs: NOW_MS, ageMs: 0, traceparent: '', tracestate: '' };
 const publisherOf = () => ({ trafficClass: 'standard' as const, keyId: 'k1' });
 const rules = { publisherOf, maxPrepareMs: 5_000 };
 const open = (over: Parameters<typeof event>[0] = {}) => openEvent(event(over), MAX_BYTES);

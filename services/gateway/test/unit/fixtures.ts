@@ -37,6 +37,7 @@ export const request = (over: Partial<InferRequest> = {}): InferRequest => ({
   budgetMs: undefined,
   noCache: false,
   noStore: false,
+  tracestate: '',
   traceparent: '',
   ...over,
 });

@@ -119,6 +119,18 @@ test('a tenant publishes as the key of its highest class that is valid and may p
   assert.deepEqual([keys.publisherOf('acme').keyId, keys.publisherOf('slow').keyId], ['k2', 'k5']);
 });
 
+test('of several keys of the highest class the newest publishes, in whatever order they came', () => {
+  const old = { ...record, scopes: ['events'], id: 'k1', createdAt: 1 };
+  const next = { ...old, id: 'k2', createdAt: 2 };
+  for (const records of [
+    [old, next],
+    [next, old],
+  ]) {
+    const keys = new KeyRing(records, { allowAnonymous: false, epochMs: () => 0 });
+    assert.equal(keys.publisherOf('acme').keyId, 'k2');
+  }
+});
+
 test('a tenant whose keys have all expired publishes no more, nor does one whose keys may not', () => {
   for (const allowAnonymous of [true, false]) {
     const keys = tenants(allowAnonymous);

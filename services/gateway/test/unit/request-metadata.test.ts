@@ -33,6 +33,11 @@ test('budgets, cache control and a clean request id are read; an unclean id is r
   assert.equal(read({ 'x-request-id': 'a b' }).requestId, undefined);
 });
 
+test("the list of a trace's vendors is carried, and a malformed one dropped", () => {
+  assert.equal(read({ tracestate: 'rojo=1' }).tracestate, 'rojo=1');
+  assert.deepEqual([read({}).tracestate, read({ tracestate: 'rojo' }).tracestate], ['', '']);
+});
+
 test('the smaller of two budgets counts', () => {
   assert.equal(smallerBudget(undefined, 5), 5);
   assert.equal(smallerBudget(3, undefined), 3);

@@ -3,7 +3,7 @@ import { bury, storeResult } from '@spillway/bus/job-end';
 import { type AckSubject, parseAckSubject } from '@spillway/bus/pull';
 import { readMessage } from '@spillway/bus/stream-messages';
 import { HEADERS } from '@spillway/contracts/headers';
-import { answerMessage, deadJob, errorMessage } from '@spillway/contracts/job-messages';
+import { answerMessage, deadJob, errorMessage, type Made } from '@spillway/contracts/job-messages';
 import type { Job } from '@spillway/contracts/messages';
 import { JOBS_STREAM, jobsConsumer } from '@spillway/contracts/streams';
 import { isErrorCode } from '@spillway/errors/catalogue';
@@ -37,7 +37,10 @@ export class ResultStore {
   readonly #onOutcome: (job: Job, outcome: JobOutcome, error?: SpillwayError) => void;
   readonly #inFlight = new InFlight();
 
-  /** @param wallClock Compared with the time at which NATS stored a job, to say how long it waited. */
+  /**
+   * @param wallClock Compared with the time at which NATS stored a job, to say how long it waited; and results say by it when they
+   *   were made.
+   */
   constructor(
     bus: Bus,
     wallClock: WallClock,
@@ -70,20 +73,21 @@ export class ResultStore {
   async #settle(result: JobResult, run: RunFacts): Promise<Outcome> {
     const { job, errorCode, payload } = result;
     const delivery = parseAckSubject(job.ackSubject);
+    const made = { model: run.model, madeAtMs: this.#wallClock.epochMs() };
     const receipt = this.#receipt(result, run, delivery);
     if (errorCode !== '') {
       const code = isErrorCode(errorCode) ? errorCode : 'INTERNAL';
       const error = new SpillwayError(code, result.errorMessage, { reason: result.errorReason || undefined });
-      return this.#fail(job, run.model, error, receipt, delivery);
+      return this.#fail(job, made, error, receipt, delivery);
     }
     try {
-      const { first } = await storeResult(this.#bus, answerMessage(job, run.model, payload, receipt));
+      const { first } = await storeResult(this.#bus, answerMessage(job, made, payload, receipt));
       this.#tell(job, ACK);
       return { outcome: first ? 'stored' : 'already_stored' };
     } catch (thrown) {
       const error = SpillwayError.from(thrown);
       if (error.code !== 'PAYLOAD_TOO_LARGE') throw error;
-      return this.#fail(job, run.model, error, receipt, delivery); // no repetition makes it smaller
+      return this.#fail(job, made, error, receipt, delivery); // no repetition makes it smaller
     }
   }
 
@@ -95,7 +99,7 @@ export class ResultStore {
 
   async #fail(
     job: Job,
-    model: string,
+    made: Made,
     error: SpillwayError,
     receipt: Record<string, string>,
     { deliveries, streamSeq }: AckSubject,
@@ -111,7 +115,7 @@ export class ResultStore {
         this.#tell(job, ACK);
         return { outcome: 'already_stored' };
       case 'term': {
-        const stored = await storeResult(this.#bus, errorMessage(job, model, error, { ...receipt, ...FAILED }));
+        const stored = await storeResult(this.#bus, errorMessage(job, made, error, { ...receipt, ...FAILED }));
         if (action.deadLetter && stored.failed) {
           const frame = await readMessage(this.#bus, JOBS_STREAM, { seq: streamSeq }); // as it was published: it can be again
           await bury(this.#bus, deadJob(job, error, frame?.payload, deliveries));

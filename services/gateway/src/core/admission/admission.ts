@@ -4,7 +4,7 @@ import { AdmittedModels } from './admitted-models.ts';
 import { Answers } from './answers.ts';
 import { CpuGuard } from './cpu-guard.ts';
 import { applyLevel, newEffects } from './effects.ts';
-import { type Around, Ladder } from './ladder.ts';
+import { type Around, imsPerCost, Ladder } from './ladder.ts';
 import { Levers } from './levers.ts';
 import { KEYS_TOPIC, Quotas } from './quotas.ts';
 import { Resubmission } from './resubmission.ts';
@@ -18,7 +18,6 @@ export type { Candidate, Decision, Effects, ModelFacts, Unread } from './types.t
 
 /** A tick that comes much too early would divide by nothing. */
 const LEAST_TICK_MS = 1;
-const LOWEST_RANK = 2;
 const BRAKE_HINT_MS = 1_000;
 
 /**
@@ -89,6 +88,12 @@ export class Admission {
     return this.#quotaed ? this.#quotas.get(keyId) : undefined;
   }
 
+  /** What work of this cost takes of the full model, in ms of an instance, as far as it is known. */
+  imsOf(model: string, cost: number): number {
+    const known = this.#models.get(model);
+    return known === undefined ? cost : cost * imsPerCost(known, '');
+  }
+
   /** @param epochMs The wall clock at `nowMs`. */
   setLevers(levers: readonly Lever[], epochMs: number, nowMs: number): void {
     this.#levers.set(levers, epochMs, nowMs);
@@ -128,10 +133,9 @@ export class Admission {
     const candidate = this.#mean;
     candidate.tenant = unread.tenant;
     candidate.budgetMs = unread.budgetMs ?? model.record.defaultDeadlineMs;
-    const around = this.#around;
-    around.lagMs = this.#guard.lagMs;
+    this.#around.lagMs = this.#guard.lagMs;
     const decision = this.#answers.run(rank);
-    if (!this.#ladder.refusesUnread(model, candidate, around, nowMs, decision)) return undefined;
+    if (!this.#ladder.refusesUnread(model, candidate, this.#around, nowMs, decision)) return undefined;
     key?.onOffered();
     return decision;
   }
@@ -148,7 +152,7 @@ export class Admission {
       key.onOffered();
       if (key.isUsedUp(nowMs)) {
         if (!key.lowers) return this.#answers.refused(rank, 'quota', key.nextFreeMs(nowMs) - nowMs);
-        rank = Math.min(LOWEST_RANK, Math.max(rank, key.rank + 1));
+        rank = key.lowered(rank);
         key = undefined; // what goes on one class lower is not on its quota
       }
     }
@@ -237,8 +241,7 @@ export class Admission {
   }
 
   busy(model: string, nowMs: number): boolean {
-    if (model === KEYS_TOPIC) return !this.#quotas.quiet;
-    return this.#models.get(model)?.busy(nowMs) === true;
+    return model === KEYS_TOPIC ? !this.#quotas.quiet : this.#models.get(model)?.busy(nowMs) === true;
   }
 
   /** Whether that class is being cut or is near it, or the model is in brown-out: work ahead of the decision may be wasted. */

@@ -85,6 +85,17 @@ export class KeyQuota {
     this.#meanCost = this.#meanCost === 0 ? costIms : this.#meanCost + 0.02 * (costIms - this.#meanCost);
   }
 
+  /** What was charged for it did not happen. */
+  giveBack(costIms: number): void {
+    this.#cost?.take(-costIms);
+    this.#requests?.take(-1);
+  }
+
+  /** The rank of a request that is beyond the quota of a key that lowers. */
+  lowered(rank: number): number {
+    return Math.min(LOWEST_RANK, Math.max(rank, this.rank + 1));
+  }
+
   /** When the next request that is refused now would find tokens. */
   nextFreeMs(nowMs: number): number {
     const earliestMs =

@@ -194,6 +194,7 @@ export const REQUEST_HEADERS: Record<string, Part> = {
   receipt: header(HEADERS.receipt, 'Where the receipt goes', { enum: ['none', 'headers', 'body'] }),
   cache: header('cache-control', 'no-cache: do not read the result cache; no-store: do not write it'),
   traceparent: header(HEADERS.traceparent, 'W3C Trace Context'),
+  tracestate: header(HEADERS.tracestate, 'Of the same trace; a malformed one is dropped'),
   jsonLength: header(
     HEADERS.inferenceHeaderLength,
     'Bytes of the JSON before binary tensors, decoded; 0: the body is the data of the only input',
