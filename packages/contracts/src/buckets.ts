@@ -16,7 +16,10 @@ export const LEVERS: BucketSpec = { name: 'spillway_levers', storage: 'file', tt
 /** Jobs that callers at the doors were given a ticket for, by `<tenant>.<job>`. Kept for longer than any of them may wait. */
 export const JOBS: BucketSpec = { name: 'spillway_jobs', storage: 'file', ttlMs: 8 * 24 * 60 * 60 * 1_000 };
 
-export const BUCKETS: readonly BucketSpec[] = [REGISTRY, MODELS, KEYS, LEVERS, JOBS];
+/** The last command to load or unload each model: workers follow it, also those that start later. */
+export const MODEL_COMMANDS: BucketSpec = { name: 'spillway_model_commands', storage: 'file', ttlMs: 0 };
+
+export const BUCKETS: readonly BucketSpec[] = [REGISTRY, MODELS, KEYS, LEVERS, JOBS, MODEL_COMMANDS];
 export const LEASE_REFRESH_MS = 1_000;
 
 export type ServiceName = 'gateway' | 'feature-service' | 'cache' | 'batcher' | 'gpu-worker';
@@ -30,7 +33,26 @@ export type Lease = {
   state: 'ready' | 'draining';
   /** A gpu-worker's models that are loaded and warm. */
   models?: { model: string; versions: string[] }[];
+  /** Of a gpu-worker that follows commands: what became of those it is done with. Absent: it follows none. */
+  commands?: CommandOutcome[];
 };
+
+/** Value of an entry of `spillway_model_commands`; its key is the model. */
+export type ModelCommand = {
+  /** Workers name it when they are done. */
+  id: string;
+  model: string;
+  wanted: 'loaded' | 'unloaded';
+  /** What was served when the command was given. */
+  versions: string[];
+  /** Epoch ms. */
+  createdAt: number;
+  /** Tenant and id of the key. */
+  by: string;
+};
+
+/** `error` absent: the worker serves what the command wants, or serves the model no more. `missing`: there is no such folder. */
+export type CommandOutcome = { id: string; model: string; error?: { text: string; missing: boolean } };
 
 /** Value of an entry of `spillway_keys`; its key is the id. Never the secret, only its SHA-256 (hex). Times in epoch ms. */
 export type KeyRecord = {
@@ -95,6 +117,8 @@ export type QueuePolicy = { timeoutAction: 'reject' | 'delay'; allowTimeoutOverr
 /** Value of an entry of `spillway_models`; its key is the model. */
 export type ModelRecord = {
   model: string;
+  /** It was unloaded on command: what was accepted before is still run, no further request is accepted. */
+  unloaded?: boolean;
   versions: string[]; // that can serve; ascending numbers
   platform: string; // onnxruntime_onnx, simulated
   backend: string;

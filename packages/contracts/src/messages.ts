@@ -72,6 +72,8 @@ export type ServedModel = {
   runMsFull: number;
   /** Beside the full model. */
   variants?: ServedVariant[];
+  /** Which set of executors of this worker; absent or 0: those it started with. */
+  generation?: number;
 };
 export type Hello = { instance: string; models: ServedModel[] };
 export type Credits = { model: string; batches: number };

@@ -95,9 +95,9 @@ export class WorkerServer {
   #greet(name: string, stream: Stream, hello: Hello): void {
     const { dispatcher, onJoined, wake } = this.#options;
     this.#workers.set(name, { instance: hello.instance, stream });
-    dispatcher.join(name, hello);
+    const gone = dispatcher.join(name, hello);
     onJoined(hello.instance, hello);
-    for (const { model } of hello.models) wake(model);
+    for (const model of [...gone, ...hello.models.map((served) => served.model)]) wake(model);
   }
 
   #done(name: string, done: BatchDone): void {

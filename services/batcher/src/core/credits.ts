@@ -19,21 +19,38 @@ export class Credits {
     this.#clock = clock;
   }
 
-  /** A worker that says hello again has loaded or released something; its credits stay. */
+  /**
+   * A worker that says hello again has loaded or released something; its credits stay. Executors of a new generation are idle and
+   * cold: what was learned of the former ones does not count for them.
+   */
   join(worker: string, served: ServedModel): Slot {
     const known = this.#find(worker, served.model);
-    if (known !== undefined) {
+    if (known !== undefined && known.generation === (served.generation ?? 0)) {
       known.versions = new Set(served.versions);
       return known;
     }
+    if (known !== undefined) this.#remove(known);
     const siblings = this.#byWorker.get(worker) ?? [];
     const slot = new Slot(this.#clock, worker, served, siblings, siblings[0]?.turns);
+    if (known !== undefined) {
+      slot.free = known.free;
+      slot.asked = known.asked;
+      slot.leaving = known.leaving;
+    }
     siblings.push(slot);
     this.#byWorker.set(worker, siblings);
     const slots = this.#byModel.get(served.model);
     if (slots === undefined) this.#byModel.set(served.model, [slot]);
     else slots.push(slot);
     return slot;
+  }
+
+  /** A worker serves these models, and no others: what it has of those it still ends. @returns those that it served before. */
+  greet(worker: string, models: readonly ServedModel[]): string[] {
+    for (const served of models) this.join(worker, served);
+    const gone = (this.#byWorker.get(worker) ?? []).filter((slot) => !models.some(({ model }) => model === slot.model));
+    for (const slot of gone) this.#remove(slot);
+    return gone.map(({ model }) => model);
   }
 
   /** False: the worker did not name this model, or it leaves. */
@@ -59,11 +76,7 @@ export class Credits {
   leave(worker: string): string[] {
     const models = this.stop(worker);
     this.#byWorker.delete(worker);
-    for (const model of models) {
-      const slots = this.slotsOf(model).filter((slot) => slot.worker !== worker);
-      if (slots.length === 0) this.#byModel.delete(model);
-      else this.#byModel.set(model, slots);
-    }
+    for (const model of models) this.#keepSlots(model, (slot) => slot.worker !== worker);
     return models;
   }
 
@@ -121,6 +134,19 @@ export class Credits {
   /** True: somebody takes batches of this model here. A worker that keeps this batcher as its second only says hello. */
   serving(model: string): boolean {
     return this.slotsOf(model).some((slot) => !slot.leaving && slot.healthy && (slot.free > 0 || slot.inFlight > 0));
+  }
+
+  /** What is under way there is ended by its number: nobody looks for its slot. */
+  #remove(slot: Slot): void {
+    const siblings = this.#byWorker.get(slot.worker) ?? [];
+    siblings.splice(siblings.indexOf(slot), 1);
+    this.#keepSlots(slot.model, (other) => other !== slot);
+  }
+
+  #keepSlots(model: string, keep: (slot: Slot) => boolean): void {
+    const slots = this.slotsOf(model).filter(keep);
+    if (slots.length === 0) this.#byModel.delete(model);
+    else this.#byModel.set(model, slots);
   }
 
   #find(worker: string, model: string): Slot | undefined {

@@ -94,8 +94,9 @@ export class Dispatcher {
     return refused;
   }
 
-  join(worker: string, hello: Hello): void {
-    for (const served of hello.models) this.credits.join(worker, served);
+  /** @returns Models that the worker served and does no more. */
+  join(worker: string, hello: Hello): string[] {
+    return this.credits.greet(worker, hello.models);
   }
 
   /** The next batch of this model that may leave. To be sent at once: its frames are acknowledged with it. */

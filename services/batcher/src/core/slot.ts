@@ -18,6 +18,8 @@ export class Slot {
   readonly model: string;
   /** Rows of a batch, ≥ 1. */
   readonly maxRows: number;
+  /** Which executors of the worker it stands for. */
+  readonly generation: number;
   /** As many as batches can run at the same time. */
   readonly instances: readonly Instance[];
   readonly hop = new HopTime();
@@ -43,13 +45,14 @@ export class Slot {
   #busyAtMs: number;
 
   constructor(clock: Clock, worker: string, served: ServedModel, siblings: readonly Slot[] = [], turns = new Turns()) {
-    const { model, versions, maxBatchSize, slots, runMsOne, runMsFull, variants = [] } = served;
+    const { model, versions, maxBatchSize, slots, runMsOne, runMsFull, variants = [], generation = 0 } = served;
     this.siblings = siblings;
     this.turns = turns;
     this.#busyAtMs = clock.now();
     this.#clock = clock;
     this.worker = worker;
     this.model = model;
+    this.generation = generation;
     this.versions = new Set(versions);
     this.maxRows = Math.max(1, maxBatchSize);
     this.#full = new RunTime(clock, { runMsOne, runMsFull, maxRows: this.maxRows });
