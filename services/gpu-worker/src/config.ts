@@ -12,6 +12,8 @@ export const SERVICE_DIR = fileURLToPath(new URL('..', import.meta.url));
 export const PROVIDERS = ['cpu', 'cuda', 'tensorrt', 'webgpu'] as const;
 export type Provider = (typeof PROVIDERS)[number];
 
+export const MODEL_CONTROL_MODES = ['none', 'explicit'] as const;
+
 /** Everything the gpu-worker reads from its environment. What belongs to a model stands in its `model.yaml`. */
 export const gpuWorkerConfig = defineConfig({
   service: 'gpu-worker',
@@ -33,13 +35,17 @@ export const gpuWorkerConfig = defineConfig({
     }),
     models: {
       ...env.string('GPU_WORKER_MODELS', {
-        doc: 'Folder of the models: `<name>/<version>/model.onnx`, with or without `<name>/model.yaml`. Read once, at start.',
+        doc: 'Folder of the models: `<name>/<version>/model.onnx`, with or without `<name>/model.yaml`. Read at start, and again for a model that is loaded on command.',
       }),
       fallback: {
         make: () => fileURLToPath(new URL('../../../models', import.meta.url)),
         shown: 'models, in the repository',
       },
     },
+    modelControlMode: env.oneOf('GPU_WORKER_MODEL_CONTROL_MODE', MODEL_CONTROL_MODES, {
+      default: 'none',
+      doc: '`explicit`: models are loaded and unloaded on command of a key with the scope `admin`. `none`: the folder counts as it was at the start. The same for all workers of a mesh.',
+    }),
     executors: env.int('GPU_WORKER_EXECUTORS', {
       default: 0,
       min: 0,

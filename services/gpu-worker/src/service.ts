@@ -2,6 +2,7 @@ import { connectBus } from '@spillway/bus/connect';
 import { keepLease } from '@spillway/bus/leases';
 import { ConfigError } from '@spillway/config/config-error';
 import { redact } from '@spillway/config/redact';
+import type { CommandOutcome, ModelCommand } from '@spillway/contracts/buckets';
 import { monotonicClock, wallClock } from '@spillway/lifecycle/clock';
 import { serveHealth } from '@spillway/lifecycle/health';
 import { StateMachine } from '@spillway/lifecycle/states';
@@ -11,12 +12,14 @@ import { createMetrics } from '@spillway/telemetry/metrics';
 import { startTelemetry } from '@spillway/telemetry/start';
 import { BatchFlow } from './adapters/batch-flow.ts';
 import { BatcherClient } from './adapters/batcher-client.ts';
-import { publishCatalogue } from './adapters/catalogue.ts';
-import { type ModelHost, startModelHost } from './adapters/model-host.ts';
-import { type Repository, readRepository } from './adapters/model-store.ts';
+import { type CataloguePublisher, publishCatalogue } from './adapters/catalogue.ts';
+import { CommandFollower } from './adapters/command-follower.ts';
+import { type ModelHost, type ModelLabels, startModelHost } from './adapters/model-host.ts';
+import { NO_FOLDER, type Repository, readRepository } from './adapters/model-store.ts';
 import { ReplyPublisher } from './adapters/reply-publisher.ts';
 import { ResultStore } from './adapters/result-store.ts';
 import { type GpuWorkerConfig, gpuWorkerConfig } from './config.ts';
+import { Traffic } from './core/traffic.ts';
 import { createWorkerTelemetry } from './telemetry.ts';
 
 const SERVICE = 'gpu-worker';
@@ -32,7 +35,8 @@ export type GpuWorker = {
 };
 
 /**
- * Resolves when at least one model is loaded and warm and the bus is there; until then it is live and not ready.
+ * Resolves when at least one model is loaded and warm and the bus is there; until then it is live and not ready. Where models are
+ * loaded on command none is enough.
  * @param environment Of this process: what executors need of it is handed on.
  */
 export async function startGpuWorker(config: GpuWorkerConfig, environment: NodeJS.ProcessEnv): Promise<GpuWorker> {
@@ -56,37 +60,51 @@ export async function startGpuWorker(config: GpuWorkerConfig, environment: NodeJ
     }),
   );
 
+  const onFact = ({ what, ...fields }: { what: string }) => log.info(fields, what);
+  const openBus = async () => {
+    const opened = opening.use(await connectBus({ url: config.natsUrl, service: SERVICE, instance, onFact }));
+    opened.onUp(() => waitingFor.delete('nats'));
+    opened.onDown(() => waitingFor.add('nats'));
+    return opened;
+  };
+  const found = await openRepository(config.models);
+  // Executors start at once and load while the bus connects, unless commands say what is not to be loaded.
+  const early = config.modelControlMode === 'explicit' ? await openBus() : undefined;
+  const commands = early && opening.use(new CommandFollower(early));
+  await commands?.loaded;
+  const earlier = commands?.ledger.commands() ?? [];
+  const repository = commands ? wantedOf(found, ({ name }) => commands.ledger.isWanted(name)) : found;
+
   let client: BatcherClient | undefined;
-  const repository = await openRepository(config.models);
-  const names = [...repository.models, ...repository.broken].map(({ name }) => name);
-  const telemetry = createWorkerTelemetry({
-    metrics,
-    log,
-    models: names,
-    variants: repository.models.flatMap(({ declaration }) => declaration.variants.map(({ name }) => name)),
-    liveExecutors: () => host.pool.live,
-  });
-  // Executors start at once: they load while the bus connects.
+  let entries: CataloguePublisher | undefined;
+  const labels = labelsOf(found);
+  const telemetry = createWorkerTelemetry({ metrics, log, ...labels, liveExecutors: () => host.pool.live });
+  const traffic = new Traffic(monotonicClock);
   const host: ModelHost = opening.use(
     startModelHost(repository, {
       config,
       environment,
       telemetry,
+      labels,
+      traffic,
       events: {
         onDone: (batch, result) => flow.ran(batch, result),
         onFailed: (batch, loss) => flow.lost(batch, loss),
         onNotStarted: (batch) => flow.notStarted(batch),
         onSlots: () => client?.slotsChanged(),
+        onChange: () => {
+          client?.modelsChanged();
+          lease.refresh();
+        },
+        publish: async () => entries?.publish(),
       },
     }),
   );
   const { pool, catalogue } = host;
-  const onFact = ({ what, ...fields }: { what: string }) => log.info(fields, what);
-  const bus = opening.use(await connectBus({ url: config.natsUrl, service: SERVICE, instance, onFact }));
-  bus.onUp(() => waitingFor.delete('nats'));
-  bus.onDown(() => waitingFor.add('nats'));
+  const bus = early ?? (await openBus());
   await host.loaded;
-  if (catalogue.names.length > 0) waitingFor.delete('models');
+  const isReady = commands !== undefined || catalogue.names.length > 0;
+  if (isReady) waitingFor.delete('models');
   else log.error({ models: config.models, failed: catalogue.failed }, 'no model can be served: waiting for a restart');
 
   const results = new ResultStore(bus, wallClock, (job, outcome, error) => {
@@ -100,10 +118,12 @@ export async function startGpuWorker(config: GpuWorkerConfig, environment: NodeJ
     publisher,
     results,
     telemetry,
+    traffic,
     finished: (origin, done) => client?.finished(origin, done),
   });
-  const entries = publishCatalogue(bus, catalogue, (err) => log.warn({ err }, 'the catalogue could not be written'));
-  opening.defer(() => entries.stop());
+  const written = publishCatalogue(bus, catalogue, (err) => log.warn({ err }, 'the catalogue could not be written'));
+  entries = written;
+  opening.defer(() => written.stop());
   const grpc = opening.use(
     await startGrpcServer({
       host: config.host,
@@ -118,6 +138,7 @@ export async function startGpuWorker(config: GpuWorkerConfig, environment: NodeJ
     address: `${config.host}:${grpc.port}`,
     state: state.get() === 'ready' ? 'ready' : 'draining',
     models: catalogue.leaseModels(),
+    ...(commands && state.get() !== 'draining' && { commands: commands.ledger.outcomes() }),
   }));
   opening.defer(() => lease.release());
   const dispatch = new BatcherClient({
@@ -132,7 +153,7 @@ export async function startGpuWorker(config: GpuWorkerConfig, environment: NodeJ
   });
   client = dispatch;
   opening.use(dispatch);
-  if (catalogue.names.length > 0) {
+  if (isReady) {
     state.set('ready');
     grpc.setServing(true);
     lease.refresh();
@@ -148,10 +169,30 @@ export async function startGpuWorker(config: GpuWorkerConfig, environment: NodeJ
     'models are loaded',
   );
 
+  if (commands) {
+    for (const command of earlier) commands.ledger.settle(command, outcomeAtStart(command, host));
+    const withdraw = ({ model, wanted }: ModelCommand) => void (wanted === 'unloaded' && written.withdraw(model));
+    opening.defer(bus.onUp(() => commands.ledger.commands().forEach(withdraw)));
+    commands.follow({
+      apply: async (command) => {
+        const error = await host.apply(command);
+        if (command.wanted === 'unloaded') await written.withdraw(command.model); // also where nobody served it
+        return error;
+      },
+      onOutcome: ({ id, model, wanted, by }, error) => {
+        if (error === undefined) log.info({ model, command: id, wanted, by }, 'a command was followed');
+        else log.error({ model, command: id, wanted, by, error: error.text }, 'a command could not be followed');
+        lease.refresh();
+      },
+    });
+    lease.refresh();
+  }
+
   const open = opening.move();
   const drain = async (timeoutMs: number): Promise<void> => {
     const endMs = monotonicClock.now() + timeoutMs;
     state.set('draining');
+    commands?.[Symbol.dispose]();
     grpc.setServing(false);
     lease.refresh();
     const finished = await dispatch.drain(timeoutMs);
@@ -167,6 +208,23 @@ export async function startGpuWorker(config: GpuWorkerConfig, environment: NodeJ
       if (state.get() !== 'failed') state.set('stopped');
     },
   };
+}
+
+const wantedOf = ({ models, broken }: Repository, isWanted: (model: { name: string }) => boolean): Repository => ({
+  models: models.filter(isWanted),
+  broken: broken.filter(isWanted),
+});
+
+const labelsOf = ({ models, broken }: Repository): ModelLabels => ({
+  models: new Set([...models, ...broken].map(({ name }) => name)),
+  variants: new Set(models.flatMap(({ declaration }) => declaration.variants.map(({ name }) => name))),
+});
+
+/** What became of a command that was given before this worker started. */
+function outcomeAtStart({ model, wanted }: ModelCommand, { catalogue }: ModelHost): CommandOutcome['error'] {
+  if (wanted === 'unloaded' || catalogue.entry(model) !== undefined) return undefined;
+  const failed = catalogue.failed.find((candidate) => candidate.model === model);
+  return failed === undefined ? { text: NO_FOLDER, missing: true } : { text: failed.error, missing: false };
 }
 
 /** @throws ConfigError naming the variable when the folder cannot be read. */

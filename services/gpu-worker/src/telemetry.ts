@@ -12,9 +12,9 @@ import {
   SPANS,
 } from '@spillway/telemetry/names';
 import { recordSpan, type SpanError } from '@spillway/telemetry/spans';
-import type { Loss } from './adapters/executor-pool.ts';
 import type { PoolBatch } from './adapters/executor-slot.ts';
 import type { JobOutcome } from './adapters/result-store.ts';
+import type { Loss } from './core/executor-loss.ts';
 import type { BatchResult, LoadedModel } from './core/executor-messages.ts';
 
 const own = <L extends string>(
@@ -73,17 +73,17 @@ const MODEL_RUN = 'model.run';
 
 export type WorkerTelemetry = ReturnType<typeof createWorkerTelemetry>;
 
-/** @param models, variants Allowlists of label values. @param liveExecutors For the gauge. */
+/** @param models, variants Allowlists of label values; they may grow. @param liveExecutors For the gauge. */
 export function createWorkerTelemetry(options: {
   metrics: Metrics;
   log: Logger;
-  models: readonly string[];
-  variants: readonly string[];
+  models: ReadonlySet<string>;
+  variants: ReadonlySet<string>;
   liveExecutors: () => number;
 }) {
   const { metrics, log, models, variants, liveExecutors } = options;
   const label = labelAllowlist(models);
-  const variantLabel = labelAllowlist(['', ...variants]);
+  const variantLabel = labelAllowlist({ has: (variant: string) => variant === '' || variants.has(variant) });
   const size = histogramOf(metrics, METRICS.batchSize);
   const run = histogramOf(metrics, METRICS.batchRun);
   const outcomes = counterOf(metrics, WORKER_METRICS.batchOutcomes);

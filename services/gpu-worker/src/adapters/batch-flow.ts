@@ -1,10 +1,12 @@
 import type { Batch, BatchDone } from '@spillway/contracts/messages';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { monotonicClock } from '@spillway/lifecycle/clock';
+import type { Loss, LossReason } from '../core/executor-loss.ts';
 import type { BatchHead, BatchResult } from '../core/executor-messages.ts';
+import type { Traffic } from '../core/traffic.ts';
 import { type TracedRun, traceBatch, traceReply, type WorkerTelemetry } from '../telemetry.ts';
 import type { BatchOrigin } from './batcher-client.ts';
-import type { ExecutorPool, Loss, LossReason } from './executor-pool.ts';
+import type { ExecutorPool } from './executor-pool.ts';
 import type { PoolBatch } from './executor-slot.ts';
 import { decodeBatch, type ReplyPublisher } from './reply-publisher.ts';
 import type { ResultStore } from './result-store.ts';
@@ -21,6 +23,7 @@ export type BatchFlowOptions = {
   publisher: ReplyPublisher;
   results: ResultStore;
   telemetry: WorkerTelemetry;
+  traffic: Traffic;
   /** Tells the batcher and gives the credit back. */
   finished: (origin: BatchOrigin, done: BatchDone) => void;
 };
@@ -40,6 +43,7 @@ export class BatchFlow {
 
   accept(origin: BatchOrigin, head: BatchHead, message: Uint8Array): void {
     this.#origins.push({ message, origin });
+    this.#options.traffic.came(head.model);
     this.#options.pool.run(head, message);
   }
 
@@ -100,6 +104,7 @@ export class BatchFlow {
     const { origin } = this.#origins[place] as { origin: BatchOrigin };
     this.#origins.splice(place, 1);
     const { batchId, model, rows } = head;
+    this.#options.traffic.ended(model);
     this.#options.finished(origin, { batchId, model, rows, runMs: 0, errorCode: '', notStarted: false, ...end });
   }
 

@@ -71,6 +71,14 @@ export class BatcherClient {
     this.#grantAll();
   }
 
+  /** A model was loaded or unloaded: batchers hear what is served now, then get credits for it. */
+  modelsChanged(): void {
+    const served = new Set(this.#options.served().map(({ model }) => model));
+    for (const model of this.#credits.models()) if (!served.has(model)) this.#credits.revoke(model);
+    for (const link of this.#links.values()) link.greet();
+    this.slotsChanged();
+  }
+
   /** A batch is over: its batcher hears of it, then its credit goes to the home. */
   finished(origin: BatchOrigin, done: BatchDone): void {
     this.#credits.finished(done.model);
@@ -79,7 +87,9 @@ export class BatcherClient {
   }
 
   #countSlots(): void {
-    for (const { model } of this.#options.served()) this.#credits.setSlots(model, this.#options.slotsOf(model));
+    const { served, slotsOf } = this.#options;
+    const models = new Set([...this.#credits.models(), ...served().map(({ model }) => model)]);
+    for (const model of models) this.#credits.setSlots(model, slotsOf(model));
   }
 
   /** Brings the links to what the leases say. */

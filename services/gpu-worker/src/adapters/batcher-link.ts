@@ -46,6 +46,7 @@ export class BatcherLink {
   readonly instance: string;
   readonly address: string;
   readonly #stream: DialledDuplex<WorkerMessage>;
+  readonly #hello: () => Hello;
   #held = 0;
   #failed = false;
   #retiring: PromiseWithResolvers<void> | undefined;
@@ -54,6 +55,7 @@ export class BatcherLink {
   constructor({ instance, address, hello, events }: LinkOptions) {
     this.instance = instance;
     this.address = address;
+    this.#hello = hello;
     this.#stream = dialDuplex<Incoming, WorkerMessage>({
       address,
       method: METHOD,
@@ -85,6 +87,11 @@ export class BatcherLink {
   /** It broke, or could not be made; a first attempt that is under way has not failed. */
   get failed(): boolean {
     return this.#failed;
+  }
+
+  /** Says Hello again, with what is served now. One that is down says it when it comes up. */
+  greet(): void {
+    if (this.#stream.up && this.#retiring === undefined) this.#stream.send({ hello: this.#hello() });
   }
 
   /** False: the stream is down or stuck; the credits were not sent. */

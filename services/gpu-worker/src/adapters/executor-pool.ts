@@ -1,21 +1,18 @@
-import { CLASSES, isTrafficClass } from '@spillway/contracts/classes';
 import { monotonicClock } from '@spillway/lifecycle/clock';
-import type { BatchHead, BatchResult, LoadedModel, LoadModel } from '../core/executor-messages.ts';
+import { type Loss, type LossReason, loadLossText } from '../core/executor-loss.ts';
+import {
+  type BatchHead,
+  type BatchResult,
+  type LoadedModel,
+  type LoadModel,
+  loadAnswer,
+} from '../core/executor-messages.ts';
 import type { ExecutorPlan } from '../core/placement.ts';
+import { RestartDelay } from '../core/restart-delay.ts';
+import { WaitingBatches } from '../core/waiting-batches.ts';
 import { Watchdog } from '../core/watchdog.ts';
-import { ExecutorSlot, type PoolBatch } from './executor-slot.ts';
+import { ExecutorSlot, type PoolBatch, type SlotEvents } from './executor-slot.ts';
 import { toHostMs } from './host-clock.ts';
-
-export type LossReason = 'run_limit' | 'load_limit' | 'executor_died';
-export type Loss = {
-  executor: string;
-  pid: number;
-  reason: LossReason;
-  how: string;
-  note: string;
-  model: string;
-  ranMs: number;
-};
 
 export type PoolEvents = {
   onDone: (batch: PoolBatch, result: BatchResult) => void;
@@ -23,7 +20,7 @@ export type PoolEvents = {
   onFailed: (batch: PoolBatch, loss: Loss) => void;
   /** Nothing of it ran: its executor is gone, and no other hosts the model now. */
   onNotStarted: (batch: PoolBatch) => void;
-  onLoaded: (executor: string, loaded: LoadedModel) => void;
+  onLoaded: (executor: string, loaded: LoadedModel, generation: number) => void;
   /** An executor began or ceased to take batches: slots of models have changed. */
   onSlots: () => void;
   onLost: (loss: Loss) => void;
@@ -41,13 +38,7 @@ export type PoolOptions = {
 
 /** One running, one staged in the pipe: the executor never waits for us between two batches. */
 const SENT_PER_EXECUTOR = 2;
-/** An executor that lived shorter than this after it was ready is started again with growing delay. */
-const STABLE_MS = 5_000;
-const RESTART_DELAY = { initialMs: 100, maxMs: 5_000 };
 const END_GRACE_MS = 1_000;
-
-const rankOf = (batch: PoolBatch): number =>
-  isTrafficClass(batch.head.trafficClass) ? CLASSES.indexOf(batch.head.trafficClass) : CLASSES.length;
 
 /**
  * The executor children: sends each batch to the least busy one that hosts its model, kills one whose run is over the limit,
@@ -55,34 +46,74 @@ const rankOf = (batch: PoolBatch): number =>
  */
 export class ExecutorPool {
   readonly #options: PoolOptions;
-  readonly #slots: ExecutorSlot[];
+  readonly #slots: ExecutorSlot[] = [];
+  /** Of each model that was loaded on command: the one that takes its batches. */
+  readonly #generations = new Map<string, number>();
+  readonly #slotEvents: SlotEvents;
   readonly #watchdog = new Watchdog<ExecutorSlot>(monotonicClock);
-  readonly #quickDeaths = new Map<ExecutorSlot, number>();
+  readonly #restartDelay = new RestartDelay<ExecutorSlot>();
+  readonly #ending = new Set<ExecutorSlot>();
   readonly #restarts = new Set<NodeJS.Timeout>();
-  #waiting: PoolBatch[] = [];
+  readonly #waiting = new WaitingBatches<PoolBatch>();
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #ended = false;
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    const events = {
+    this.#slotEvents = {
       onLoaded: (slot: ExecutorSlot, loaded: LoadedModel) => this.#loaded(slot, loaded),
       onReady: (slot: ExecutorSlot) => this.#ready(slot),
       onDone: (slot: ExecutorSlot, result: BatchResult) => this.#done(slot, result),
       onDied: (slot: ExecutorSlot, { how, note }: { how: string; note: string }) =>
         this.#lost(slot, 'executor_died', how, note),
     };
-    this.#slots = options.plans.map((plan) => {
-      const loads = plan.models.flatMap((model) => options.loads.get(model) ?? []);
-      return new ExecutorSlot(plan, loads, options.env, events);
+    this.add(options, 0);
+  }
+
+  /**
+   * Starts further executors. Those of a generation above 0 take no batch before `shift`; each of their loads is answered by
+   * `onLoaded`.
+   */
+  add({ plans, loads }: Pick<PoolOptions, 'plans' | 'loads'>, generation: number): void {
+    const slots = plans.map((plan) => {
+      const own = plan.models.flatMap((model) => loads.get(model) ?? []);
+      return new ExecutorSlot({ ...plan, generation }, own, this.#options.env, this.#slotEvents);
     });
-    for (const slot of this.#slots) this.#start(slot);
+    this.#slots.push(...slots);
+    for (const slot of slots) this.#start(slot);
+  }
+
+  /**
+   * Batches of these versions of the model run in its new generation from now on; former ones finish what they have, and keep
+   * other versions until they are retired. No `onSlots` follows, nor after `retire`: the caller knows.
+   */
+  shift(model: string, generation: number, versions: readonly string[]): void {
+    this.#generations.set(model, generation);
+    for (const slot of this.#slots.filter((candidate) => candidate.generation === generation)) {
+      slot.open = true;
+      this.#refill(slot);
+    }
+    void this.retire(model, (other) => other < generation, versions);
+  }
+
+  /**
+   * Executors of these generations run the model, or only these versions of it, no more. One that is left without a model ends
+   * after the batches that it has. Resolves when all of those have ended.
+   */
+  async retire(model: string, which: (generation: number) => boolean, versions?: readonly string[]): Promise<void> {
+    const former = this.#slots.filter((slot) => which(slot.generation));
+    for (const slot of former) slot.retire(model, versions);
+    const retired = former.filter((slot) => slot.retired);
+    for (const slot of retired) this.#endIfIdle(slot);
+    this.#returnOrphans();
+    await Promise.all(retired.map((slot) => slot.gone));
   }
 
   /** Executors that take batches of a model now. */
   slotsOf(model: string): number {
-    return this.#slots.filter((slot) => slot.hostsModel(model)).length;
+    const generation = this.#generations.get(model) ?? 0;
+    return this.#slots.filter((slot) => slot.generation === generation && slot.hostsModel(model)).length;
   }
 
   /** Every executor has loaded what it could. */
@@ -116,7 +147,7 @@ export class ExecutorPool {
     const slot = this.#freest(batch);
     if (slot === undefined) this.#options.events.onNotStarted(batch);
     else if (slot.sent.length < SENT_PER_EXECUTOR) this.#send(slot, batch);
-    else this.#wait(batch);
+    else this.#waiting.add(batch);
   }
 
   #freest({ head: { model, version } }: PoolBatch): ExecutorSlot | undefined {
@@ -125,13 +156,6 @@ export class ExecutorPool {
       if (slot.hosts(model, version) && (best === undefined || slot.sent.length < best.sent.length)) best = slot;
     }
     return best;
-  }
-
-  #wait(batch: PoolBatch): void {
-    const rank = rankOf(batch);
-    let at = this.#waiting.length;
-    while (at > 0 && rankOf(this.#waiting[at - 1] as PoolBatch) > rank) at -= 1;
-    this.#waiting.splice(at, 0, batch);
   }
 
   #send(slot: ExecutorSlot, batch: PoolBatch): void {
@@ -151,15 +175,15 @@ export class ExecutorPool {
     if (next === undefined) this.#watchdog.finished(slot);
     else this.#began(slot, next);
     this.#refill(slot);
+    this.#endIfIdle(slot);
     this.#options.events.onDone(batch, result);
   }
 
   #refill(slot: ExecutorSlot): void {
-    if (this.#waiting.length === 0) return;
-    while (slot.sent.length < SENT_PER_EXECUTOR) {
-      const at = this.#waiting.findIndex(({ head }) => slot.hosts(head.model, head.version));
-      if (at === -1) return;
-      this.#send(slot, this.#waiting.splice(at, 1)[0] as PoolBatch);
+    while (!this.#waiting.empty && slot.sent.length < SENT_PER_EXECUTOR) {
+      const next = this.#waiting.take(({ head }) => slot.hosts(head.model, head.version));
+      if (next === undefined) return;
+      this.#send(slot, next);
     }
   }
 
@@ -169,7 +193,7 @@ export class ExecutorPool {
   }
 
   #loaded(slot: ExecutorSlot, loaded: LoadedModel): void {
-    this.#options.events.onLoaded(slot.name, loaded);
+    this.#options.events.onLoaded(slot.name, loaded, slot.generation);
     if (slot.loading.length > 0) this.#arm(this.#watchdog.started(slot, this.#options.loadLimitMs));
   }
 
@@ -219,46 +243,42 @@ export class ExecutorPool {
     const loss: Loss = { executor: slot.name, pid, reason, how, note, model, ranMs };
     this.#options.events.onLost(loss);
     if (loading !== undefined) this.#loadLost(slot, loading, loss);
-    this.#restart(slot, reason);
+    if (slot.retired) this.#endIfIdle(slot);
+    else this.#restart(slot, reason);
     this.#options.events.onSlots();
     if (running !== undefined) this.#options.events.onFailed(running, loss);
-    const orphans = [...sent, ...this.#waiting.filter((batch) => this.#freest(batch) === undefined)];
-    this.#waiting = this.#waiting.filter((batch) => this.#freest(batch) !== undefined);
-    for (const batch of orphans) this.#options.events.onNotStarted(batch);
+    this.#returnOrphans(sent);
+  }
+
+  /** What waits for a model that no executor hosts now. */
+  #returnOrphans(orphans: PoolBatch[] = []): void {
+    const unhosted = this.#waiting.takeAll((batch) => this.#freest(batch) === undefined);
+    for (const batch of [...orphans, ...unhosted]) this.#options.events.onNotStarted(batch);
+  }
+
+  #endIfIdle(slot: ExecutorSlot): void {
+    const place = this.#slots.indexOf(slot);
+    if (!slot.retired || slot.sent.length > 0 || place === -1) return;
+    this.#slots.splice(place, 1);
+    this.#watchdog.finished(slot);
+    this.#ending.add(slot);
+    void slot.end(END_GRACE_MS).then(() => this.#ending.delete(slot));
   }
 
   /** The model that was being loaded is taken for the culprit: the next process is started without it. */
-  #loadLost(slot: ExecutorSlot, { model, version }: LoadModel, { reason, how, note }: Loss): void {
+  #loadLost(slot: ExecutorSlot, { model, version }: LoadModel, loss: Loss): void {
     slot.forget(model, version);
-    const what =
-      reason === 'load_limit'
-        ? `it took longer than ${this.#options.loadLimitMs} ms to load`
-        : `its executor died while loading it (${how})`;
-    const error = [what, note.trim().split('\n').at(-1) ?? ''].filter((text) => text !== '').join(': ');
-    this.#options.events.onLoaded(slot.name, {
-      model,
-      version,
-      error,
-      graph: '',
-      provider: '',
-      warmed: [],
-      warning: '',
-      loadMs: 0,
-      variants: [],
-      memoryBytes: 0,
-    });
+    const error = loadLossText(loss, this.#options.loadLimitMs);
+    this.#options.events.onLoaded(slot.name, loadAnswer({ model, version }, error), slot.generation);
   }
 
-  /** At once, also after each killed run: runs over the limit bound their own rate. Only one that dies again and again waits. */
   #restart(slot: ExecutorSlot, reason: LossReason): void {
-    const lived = slot.readyAtMs > 0 ? monotonicClock.now() - slot.readyAtMs : 0;
-    const deaths = reason !== 'executor_died' || lived >= STABLE_MS ? 0 : (this.#quickDeaths.get(slot) ?? 0);
-    this.#quickDeaths.set(slot, deaths + 1);
-    if (deaths === 0) {
+    const livedMs = slot.readyAtMs > 0 ? monotonicClock.now() - slot.readyAtMs : 0;
+    const delayMs = this.#restartDelay.afterLoss(slot, livedMs, reason !== 'executor_died');
+    if (delayMs === 0) {
       this.#start(slot);
       return;
     }
-    const delayMs = Math.min(RESTART_DELAY.maxMs, RESTART_DELAY.initialMs * 2 ** (deaths - 1));
     const timer = setTimeout(() => {
       this.#restarts.delete(timer);
       this.#start(slot);
@@ -271,6 +291,6 @@ export class ExecutorPool {
     this.#ended = true;
     clearTimeout(this.#timer);
     for (const timer of this.#restarts) clearTimeout(timer);
-    await Promise.all(this.#slots.map((slot) => slot.end(END_GRACE_MS)));
+    await Promise.all([...this.#slots, ...this.#ending].map((slot) => slot.end(END_GRACE_MS)));
   }
 }

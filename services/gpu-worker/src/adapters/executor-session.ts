@@ -1,6 +1,12 @@
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { monotonicClock } from '@spillway/lifecycle/clock';
-import type { BatchResult, LoadedModel, LoadModel, RunBatch } from '../core/executor-messages.ts';
+import {
+  type BatchResult,
+  type LoadedModel,
+  type LoadModel,
+  loadAnswer,
+  type RunBatch,
+} from '../core/executor-messages.ts';
 import { derivedDeclaration, type ModelDeclaration } from '../core/model-declaration.ts';
 import { failedJob, ModelRunner, replyItem } from '../core/model-runner.ts';
 import { packReplies } from '../core/reply-frames.ts';
@@ -22,19 +28,7 @@ export class ExecutorSession {
   async load(request: LoadModel): Promise<LoadedModel> {
     const startedMs = monotonicClock.now();
     const startedBytes = process.memoryUsage.rss();
-    const { model, version } = request;
-    const answer: LoadedModel = {
-      model,
-      version,
-      error: '',
-      graph: '',
-      provider: '',
-      warmed: [],
-      warning: '',
-      loadMs: 0,
-      variants: [],
-      memoryBytes: 0,
-    };
+    const answer = loadAnswer(request);
     try {
       await this.#load(request, answer);
     } catch (thrown) {

@@ -15,6 +15,9 @@ export type PoolBatch = {
   pid: number;
 };
 
+/** `generation` counts the loads on command. */
+export type SlotPlan = ExecutorPlan & { generation: number };
+
 export type SlotEvents = {
   onLoaded: (slot: ExecutorSlot, loaded: LoadedModel) => void;
   /** Every load was answered: batches may come. */
@@ -30,23 +33,39 @@ export type SlotEvents = {
  */
 export class ExecutorSlot {
   readonly name: string;
+  readonly #models: readonly string[];
   readonly sent: PoolBatch[] = []; // the first is running, the next is staged in the pipe
   readonly #events: SlotEvents;
   readonly #env: NodeJS.ProcessEnv;
   readonly #loads: LoadModel[];
   readonly #hosted = new Set<string>();
   readonly #everHosted = new Set<string>();
+  readonly #gone = Promise.withResolvers<void>();
   #process: ExecutorProcess | undefined;
   #loading: LoadModel[] = [];
+  /** 0: it began with the worker. */
+  readonly generation: number;
   state: 'starting' | 'ready' | 'down' | 'ended' = 'down';
+  /** False: it loads and warms up beside the executors that serve, and takes no batch yet. */
+  open: boolean;
+  /** It lost its last model to a newer generation or to a command: it ends after what it has. */
+  retired = false;
   /** When the present process became ready, on this process's clock. */
   readyAtMs = 0;
 
-  constructor(plan: ExecutorPlan, loads: LoadModel[], env: NodeJS.ProcessEnv, events: SlotEvents) {
+  constructor(plan: SlotPlan, loads: LoadModel[], env: NodeJS.ProcessEnv, events: SlotEvents) {
     this.name = plan.name;
+    this.#models = plan.models;
+    this.generation = plan.generation;
+    this.open = plan.generation === 0;
     this.#loads = loads;
     this.#env = env;
     this.#events = events;
+  }
+
+  /** Resolves when its last process has ended. */
+  get gone(): Promise<void> {
+    return this.#gone.promise;
   }
 
   get pid(): number {
@@ -59,11 +78,11 @@ export class ExecutorSlot {
   }
 
   hosts(model: string, version: string): boolean {
-    return this.state === 'ready' && this.#hosted.has(`${model}/${version}`);
+    return this.open && this.state === 'ready' && this.#hosted.has(`${model}/${version}`);
   }
 
   hostsModel(model: string): boolean {
-    if (this.state !== 'ready') return false;
+    if (!this.open || this.state !== 'ready') return false;
     for (const key of this.#hosted) if (key.startsWith(`${model}/`)) return true;
     return false;
   }
@@ -90,10 +109,11 @@ export class ExecutorSlot {
   #loaded(loaded: LoadedModel): void {
     this.#loading.shift();
     const key = `${loaded.model}/${loaded.version}`;
-    if (loaded.error === '') {
+    const wanted = this.#loads.some(({ model, version }) => model === loaded.model && version === loaded.version);
+    if (loaded.error === '' && wanted) {
       this.#hosted.add(key);
       this.#everHosted.add(key);
-    } else if (!this.#everHosted.has(key)) this.forget(loaded.model, loaded.version);
+    } else if (loaded.error !== '' && !this.#everHosted.has(key)) this.forget(loaded.model, loaded.version);
     this.#events.onLoaded(this, loaded);
     this.#readyIfLoaded();
   }
@@ -107,6 +127,7 @@ export class ExecutorSlot {
 
   #died(exit: { how: string; note: string }): void {
     this.#process = undefined;
+    if (this.state === 'ended') return;
     this.state = 'down';
     this.#events.onDied(this, exit);
   }
@@ -115,6 +136,19 @@ export class ExecutorSlot {
   forget(model: string, version: string): void {
     const index = this.#loads.findIndex((load) => load.model === model && load.version === version);
     if (index !== -1) this.#loads.splice(index, 1);
+  }
+
+  /**
+   * It runs these versions of a model no more, or none of them; the sessions stay in the process until that ends. Batches that it
+   * has are not touched.
+   */
+  retire(model: string, versions?: readonly string[]): void {
+    for (const load of [...this.#loads]) {
+      if (load.model !== model || (versions !== undefined && !versions.includes(load.version))) continue;
+      this.forget(model, load.version);
+      this.#hosted.delete(`${model}/${load.version}`);
+    }
+    this.retired ||= this.#loads.length === 0 && this.#models.includes(model);
   }
 
   send(batch: PoolBatch): void {
@@ -135,10 +169,12 @@ export class ExecutorSlot {
   async end(graceMs: number): Promise<void> {
     this.state = 'ended';
     const process = this.#process;
-    if (process === undefined) return;
-    const late = setTimeout(() => process.kill(), graceMs);
-    process.end();
-    await process.exited;
-    clearTimeout(late);
+    if (process !== undefined) {
+      const late = setTimeout(() => process.kill(), graceMs);
+      process.end();
+      await process.exited;
+      clearTimeout(late);
+    }
+    this.#gone.resolve();
   }
 }

@@ -9,6 +9,9 @@ import { readModelYaml } from './model-yaml.ts';
 export type BrokenModel = { name: string; error: string };
 export type Repository = { models: StoredModel[]; broken: BrokenModel[] };
 
+/** What is said of a model that is to be loaded and is not there. */
+export const NO_FOLDER = 'there is no folder of this name that holds a model';
+
 const VERSION_PATTERN = /^[1-9][0-9]{0,8}$/;
 
 /**
@@ -20,7 +23,7 @@ export async function readRepository(dir: string): Promise<Repository> {
   const repository: Repository = { models: [], broken: [] };
   const entries = await readdir(dir, { withFileTypes: true });
   for (const name of entries.map((entry) => entry.name).sort()) {
-    if (name.startsWith('.') || !(await isFolder(join(dir, name)))) continue;
+    if (name.startsWith('.')) continue;
     try {
       const model = await readModel(dir, name);
       if (model !== undefined) repository.models.push(model);
@@ -31,9 +34,13 @@ export async function readRepository(dir: string): Promise<Repository> {
   return repository;
 }
 
-/** @returns undefined for a folder that holds neither a declaration nor a version: it is no model. */
-async function readModel(dir: string, name: string): Promise<StoredModel | undefined> {
+/**
+ * @returns undefined when there is no such folder, or when it holds neither a declaration nor a version: it is no model.
+ * @throws Error saying what is wrong with its declaration or its versions.
+ */
+export async function readModel(dir: string, name: string): Promise<StoredModel | undefined> {
   const folder = join(dir, name);
+  if (!(await isFolder(folder))) return undefined;
   const declared = await isFile(join(folder, 'model.yaml'));
   const found = (await readdir(folder)).filter((entry) => VERSION_PATTERN.test(entry));
   if (!declared && found.length === 0) return undefined;

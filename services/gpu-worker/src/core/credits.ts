@@ -33,6 +33,11 @@ export class Credits {
     for (const account of this.#accounts.values()) account.granted = 0;
   }
 
+  /** The model is served no more, and batchers hear so: what they were granted of it is void. */
+  revoke(model: string): void {
+    this.#account(model).granted = 0;
+  }
+
   /** Credits of a model to send to the home now; they count as sent. */
   take(model: string): number {
     const account = this.#account(model);

@@ -58,6 +58,20 @@ export type LoadedModel = {
   variants: LoadedVariant[];
   memoryBytes: number;
 };
+/** The answer to a load that its executor cannot give, or has not finished. */
+export const loadAnswer = ({ model, version }: Pick<LoadModel, 'model' | 'version'>, error = ''): LoadedModel => ({
+  model,
+  version,
+  error,
+  graph: '',
+  provider: '',
+  warmed: [],
+  warning: '',
+  loadMs: 0,
+  variants: [],
+  memoryBytes: 0,
+});
+
 export type Reply = { subject: string; frame: Uint8Array };
 export type JobResult = {
   job: Job;

@@ -20,6 +20,10 @@ export type ServedEntry = {
   versions: ServedVersion[];
   /** Executors that are to host it. */
   instances: number;
+  /** Counts the loads on command; 0: it is served since the worker started. */
+  generation: number;
+  /** It leaves: only what was accepted before is run. */
+  unloaded: boolean;
   runLimitMs: number;
 };
 
@@ -32,6 +36,7 @@ export function toModelRecord(entry: ServedEntry): ModelRecord {
   const { graph, provider } = newest(entry);
   return {
     model: declaration.name,
+    ...(entry.unloaded && { unloaded: true }),
     versions: versions.map(({ version }) => version),
     platform: declaration.backend === 'simulated' ? 'simulated' : 'onnxruntime_onnx',
     backend: declaration.backend,
@@ -89,6 +94,7 @@ export function toServedModel(entry: ServedEntry): ServedModel {
     runLimitMs: entry.runLimitMs,
     ...runTimes(warmed),
     variants: variants.map(({ variant, warmed: own }) => ({ variant, ...runTimes(own) })),
+    generation: entry.generation,
   };
 }
 

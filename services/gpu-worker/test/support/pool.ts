@@ -1,6 +1,7 @@
 import { type Batch, type ReplyFrame, replyFrameCodec } from '@spillway/contracts/messages';
-import { ExecutorPool, type Loss, type PoolOptions } from '../../src/adapters/executor-pool.ts';
+import { ExecutorPool, type PoolOptions } from '../../src/adapters/executor-pool.ts';
 import { readRepository } from '../../src/adapters/model-store.ts';
+import type { Loss } from '../../src/core/executor-loss.ts';
 import { type BatchResult, batcherMessageHeadCodec, type LoadedModel } from '../../src/core/executor-messages.ts';
 import { planModels } from '../../src/core/plan-models.ts';
 import { messageOf } from './batches.ts';

@@ -25,7 +25,7 @@ function entry(variants: string[], over: Partial<ModelDeclaration> = {}): Served
   };
   const loaded = variants.map((variant) => ({ variant, provider: 'cpu', warmed: warmed(1, 2) }));
   const versions = [{ version: '1', graph, provider: 'cpu', warmed: warmed(4, 16), variants: loaded }];
-  return { declaration, versions, instances: 1, runLimitMs: 1_000 };
+  return { declaration, versions, instances: 1, runLimitMs: 1_000, generation: 3, unloaded: false };
 }
 
 test('the catalogue has the quality of each variant, and those that may stand in are above the floor', () => {
@@ -63,6 +63,12 @@ test('a batcher hears what each variant costs beside the full model', () => {
   const { runMsOne, runMsFull, variants } = toServedModel(entry(['lite']));
   assert.deepEqual([runMsOne, runMsFull], [4, 16]);
   assert.deepEqual(variants, [{ variant: 'lite', runMsOne: 1, runMsFull: 2 }]);
+});
+
+test('a batcher hears which executors it are, the catalogue that a model is leaving', () => {
+  assert.equal(toServedModel(entry([])).generation, 3);
+  assert.equal(toModelRecord(entry([])).unloaded, undefined);
+  assert.equal(toModelRecord({ ...entry([]), unloaded: true }).unloaded, true);
 });
 
 test('the catalogue has the names of the classes, unless they are too many', () => {
