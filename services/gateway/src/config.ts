@@ -57,6 +57,12 @@ export const gatewayConfig = defineConfig({
       max: 7 * 1024 * 1024,
       doc: 'Largest request. Too small refuses big tensors; above NATS max_payload less a margin it cannot travel.',
     }),
+    modelControlLimitMs: env.int('GATEWAY_MODEL_CONTROL_LIMIT_MS', {
+      default: 90_000,
+      min: 100,
+      max: 3_600_000,
+      doc: 'Longest wait for the workers when a model is loaded or unloaded; they go on after it. A model that drains may take its longest deadline.',
+    }),
     maxInFlight: env.int('GATEWAY_MAX_IN_FLIGHT', {
       default: 16_384,
       min: 1,

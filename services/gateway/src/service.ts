@@ -26,6 +26,7 @@ import { loadKeys, watchKeys } from './adapters/key-store.ts';
 import { watchLevers } from './adapters/lever-store.ts';
 import { exchangeLoad } from './adapters/load-exchange.ts';
 import { watchModels } from './adapters/model-catalogue.ts';
+import { modelControl } from './adapters/model-control.ts';
 import { rehearse } from './adapters/rehearsal.ts';
 import { watchSelf } from './adapters/self-watch.ts';
 import { exchangeStatistics } from './adapters/statistics-exchange.ts';
@@ -136,6 +137,12 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
     else admission.setModel(record);
   });
 
+  const control = opening.use(
+    modelControl({
+      ...{ bus, clock, wallClock, catalogue, limitMs: config.modelControlLimitMs },
+      onFault: (err) => log.warn({ err }, 'a command for a model is on no record'),
+    }),
+  );
   const counted = new ModelStatistics();
   const statistics = opening.use(exchangeStatistics({ bus, clock, wallClock, counted }));
   const pacer = new FramePacer(() => pipeline.flush().map(publisher.publish));
@@ -199,6 +206,7 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
     admission,
     catalogue,
     statistics,
+    control,
     observer,
     jobs: jobDesk({ bus, clock, epochMs: wallClock.epochMs }),
     maxBodyBytes: config.maxBodyBytes,

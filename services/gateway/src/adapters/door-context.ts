@@ -6,6 +6,7 @@ import type { Pipeline } from '../core/pipeline.ts';
 import type { RequestObserver } from '../telemetry.ts';
 import type { JobDesk } from './job-desk.ts';
 import type { ModelCatalogue } from './model-catalogue.ts';
+import type { ModelControl } from './model-control.ts';
 import type { StatisticsExchange } from './statistics-exchange.ts';
 
 /** What every door works with. */
@@ -17,6 +18,7 @@ export type DoorContext = {
   admission: Pick<Admission, 'atDoor' | 'beforeBody' | 'quotaOf'>;
   catalogue: ModelCatalogue;
   statistics: Pick<StatisticsExchange, 'gather'>;
+  control: Pick<ModelControl, 'command'>;
   observer: RequestObserver;
   jobs: JobDesk;
   maxBodyBytes: number;
@@ -24,5 +26,5 @@ export type DoorContext = {
 };
 
 /** What requests for inference need of it. Without `jobs` no tickets are given. */
-export type InferContext = Omit<DoorContext, 'catalogue' | 'statistics' | 'isReady' | 'jobs'> &
+export type InferContext = Omit<DoorContext, 'catalogue' | 'statistics' | 'control' | 'isReady' | 'jobs'> &
   Partial<Pick<DoorContext, 'jobs'>>;

@@ -3,16 +3,17 @@ import { loadedMethod, loadServices } from '@spillway/rpc/load';
 import type { GrpcService } from '@spillway/rpc/method';
 import { serveUnary, type UnaryCall } from '@spillway/rpc/unary';
 import { modelConfig } from '../core/model-config.ts';
-import { refuseModelControl } from '../core/model-control.ts';
 import { putRateLimits } from '../core/rate-limit-fields.ts';
 import type { Identity } from '../core/request.ts';
 import { requireScope } from '../core/scopes.ts';
 import type { DoorContext } from './door-context.ts';
 import { SERVICE } from './grpc-call.ts';
+import { namesOf } from './model-params.ts';
 import { modelMetadata, repositoryIndex, servedRecord, serverMetadata } from './oip-metadata.ts';
 import { modelStatistics } from './oip-statistics.ts';
 
 type ModelName = { name?: string; version?: string };
+type ControlMessage = { repository_name?: string; model_name?: string; parameters?: object };
 
 /** Everything of the service that runs no model; the same answers as the HTTP door. */
 export function serveMetadata(context: DoorContext): GrpcService[] {
@@ -51,10 +52,18 @@ export function serveMetadata(context: DoorContext): GrpcService[] {
       identify(call);
       return { models: repositoryIndex(catalogue, ready) };
     }),
-    ...['RepositoryModelLoad', 'RepositoryModelUnload'].map((name) =>
-      serve(name, ({ parameters }: { parameters?: object }, call) => {
-        requireScope(identify(call), 'admin');
-        throw refuseModelControl(parameters);
+    ...(
+      [
+        ['RepositoryModelLoad', 'loaded'],
+        ['RepositoryModelUnload', 'unloaded'],
+      ] as const
+    ).map(([name, wanted]) =>
+      serve(name, async ({ repository_name, model_name = '', parameters }: ControlMessage, call) => {
+        const caller = identify(call);
+        requireScope(caller, 'admin');
+        const { model } = namesOf({ model: model_name });
+        await context.control.command(wanted, model, { repositoryName: repository_name, parameters }, caller);
+        return {};
       }),
     ),
   ];

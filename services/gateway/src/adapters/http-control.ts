@@ -1,6 +1,5 @@
 import type { FastifyInstance } from 'fastify';
 import { modelConfig } from '../core/model-config.ts';
-import { refuseModelControl } from '../core/model-control.ts';
 import type { DoorContext } from './door-context.ts';
 import { identifyCaller } from './http-identify.ts';
 import { type ModelParams, namesOf } from './model-params.ts';
@@ -26,11 +25,16 @@ export function controlRoutes(app: FastifyInstance, context: DoorContext): void 
     identifyCaller(context, request, reply);
     return modelStatistics(context, '', undefined);
   });
-  for (const action of ['load', 'unload']) {
-    app.post(`/v2/repository/models/:model/${action}`, (request, reply) => {
-      identifyCaller(context, request, reply, 'admin');
+  for (const [action, wanted] of [
+    ['load', 'loaded'],
+    ['unload', 'unloaded'],
+  ] as const) {
+    app.post<{ Params: ModelParams }>(`/v2/repository/models/:model/${action}`, async (request, reply) => {
+      const caller = identifyCaller(context, request, reply, 'admin');
+      const { model } = namesOf(request.params);
       const { parameters } = (request.body ?? {}) as { parameters?: unknown };
-      throw refuseModelControl(parameters);
+      await context.control.command(wanted, model, { parameters }, caller);
+      return reply.code(200).send();
     });
   }
 }

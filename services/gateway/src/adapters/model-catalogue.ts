@@ -11,8 +11,13 @@ export type ModelCatalogue = {
   readonly loaded: Promise<void>;
   get(model: string): ModelRecord | undefined;
   list(): ModelRecord[];
+  /** What a model was before it was unloaded on command; `get` and `list` do not have it. */
+  unloaded(model: string): ModelRecord | undefined;
+  listUnloaded(): ModelRecord[];
   /** A live worker has this version loaded and warm; without a version: any. */
   isReady(model: string, version?: string): boolean;
+  /** It was unloaded, and a worker still runs what was accepted before. */
+  isLeaving(model: string): boolean;
   /** Called for every model that is known, then for each that changes; undefined: gone. */
   onChange(listener: (model: string, record: ModelRecord | undefined) => void): void;
   /** Reads one record from the bucket itself: the watch may be behind it. @throws SpillwayError `UNAVAILABLE`. */
@@ -26,12 +31,19 @@ const serves = (lease: Lease, model: string, version: string | undefined): boole
     (entry) => entry.model === model && (version === undefined || entry.versions.includes(version)),
   );
 
+const byName = (records: ReadonlyMap<string, ModelRecord>): ModelRecord[] =>
+  [...records.values()].sort((a, b) => (a.model < b.model ? -1 : 1));
+
 export function watchModels(bus: Bus, clock: Clock): ModelCatalogue {
   const records = new Map<string, ModelRecord>();
+  const unloaded = new Map<string, ModelRecord>();
   const bucket = openBucket<ModelRecord>(bus, MODELS);
   const listeners: ((model: string, record: ModelRecord | undefined) => void)[] = [];
-  const keep = (name: string, record: ModelRecord | undefined) => {
+  const keep = (name: string, stored: ModelRecord | undefined) => {
     if (!isName(name)) return;
+    const record = stored?.unloaded ? undefined : stored;
+    if (stored?.unloaded) unloaded.set(name, stored);
+    else unloaded.delete(name);
     if (record === undefined) records.delete(name);
     else records.set(name, record);
     for (const listener of listeners) listener(name, record);
@@ -41,13 +53,16 @@ export function watchModels(bus: Bus, clock: Clock): ModelCatalogue {
   return {
     loaded: watch.loaded,
     get: (model) => records.get(model),
-    list: () => [...records.values()].sort((a, b) => (a.model < b.model ? -1 : 1)),
+    list: () => byName(records),
+    unloaded: (model) => unloaded.get(model),
+    listUnloaded: () => byName(unloaded),
     onChange: (listener) => {
       listeners.push(listener);
       for (const [name, record] of records) listener(name, record);
     },
     refresh: async (model) => keep(model, await bucket.get(model)),
     isReady: (model, version) => records.has(model) && workers.list().some((lease) => serves(lease, model, version)),
+    isLeaving: (model) => unloaded.has(model) && workers.list().some((lease) => serves(lease, model, undefined)),
     stop: () => {
       watch.stop();
       workers.stop();

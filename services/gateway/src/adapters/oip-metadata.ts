@@ -82,8 +82,21 @@ const entryOf = (catalogue: ModelCatalogue, record: ModelRecord, version: string
   };
 };
 
-export const repositoryIndex = (catalogue: ModelCatalogue, onlyReady: boolean): IndexEntry[] =>
-  catalogue
+const unloadedEntry = (catalogue: ModelCatalogue, { model }: ModelRecord, version: string): IndexEntry => ({
+  name: model,
+  version,
+  state: 'UNAVAILABLE',
+  reason: catalogue.isLeaving(model) ? 'unloading' : 'unloaded',
+});
+
+/** What can be asked for, then what was unloaded on command, with the versions that it had. */
+export function repositoryIndex(catalogue: ModelCatalogue, onlyReady: boolean): IndexEntry[] {
+  const served = catalogue
     .list()
-    .flatMap((record) => record.versions.map((version) => entryOf(catalogue, record, version)))
-    .filter((entry) => !onlyReady || entry.state === 'READY');
+    .flatMap((record) => record.versions.map((version) => entryOf(catalogue, record, version)));
+  if (onlyReady) return served.filter((entry) => entry.state === 'READY');
+  const unloaded = catalogue
+    .listUnloaded()
+    .flatMap((record) => record.versions.map((version) => unloadedEntry(catalogue, record, version)));
+  return [...served, ...unloaded];
+}

@@ -84,6 +84,9 @@ async function serveDoor(): Promise<number> {
       catalogue: {
         get: () => model,
         list: () => [model],
+        unloaded: () => undefined,
+        listUnloaded: () => [],
+        isLeaving: () => false,
         isReady: () => true,
         refresh: async () => undefined,
         loaded: Promise.resolve(),
@@ -92,6 +95,7 @@ async function serveDoor(): Promise<number> {
       },
       admission,
       statistics: { gather: async () => [] },
+      control: { command: async () => undefined },
       observer,
       jobs: { take: noJobs, view: noJobs, ended: noJobs, cancel: noJobs, list: noJobs },
       maxBodyBytes: 4 << 20,
