@@ -1,15 +1,30 @@
 import assert from 'node:assert/strict';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { REPO } from '@spillway/testing/find-binary';
 import type { Mesh } from '@spillway/testing/mesh';
 import { casesOf, differenceOf, MODELS_WITH_CASES, oipRequest } from '../support/cases.ts';
-import { headerOf, infer } from '../support/infer.ts';
+import { call, headerOf, infer } from '../support/infer.ts';
 import { startSeededMesh } from '../support/mesh-fixture.ts';
 
 let mesh: Mesh;
+let models: string;
 before(async () => {
-  mesh = await startSeededMesh({ serves: MODELS_WITH_CASES });
+  models = await mkdtemp(join(tmpdir(), 'spillway-models-'));
+  await cp(join(REPO, 'models'), models, { recursive: true, filter: (source) => !source.endsWith('/training') });
+  mesh = await startSeededMesh({
+    serves: MODELS_WITH_CASES,
+    models,
+    tenants: [{ tenant: 'admin', class: 'standard', scopes: ['admin'] }],
+    serviceEnv: { 'gpu-worker': { GPU_WORKER_MODEL_CONTROL_MODE: 'explicit' } },
+  });
 });
-after(() => mesh?.[Symbol.asyncDispose]());
+after(async () => {
+  await mesh?.[Symbol.asyncDispose]();
+  await rm(models, { recursive: true, force: true });
+});
 
 const address = (): string => mesh.url.slice('http://'.length);
 
@@ -76,4 +91,62 @@ test('mlp, whose cache is off, runs each time', async () => {
   await infer({ address: address(), model: 'mlp', body });
   const again = await infer({ address: address(), model: 'mlp', body });
   assert.notEqual(headerOf(again, 'spillway-cache'), 'hit');
+});
+
+/** Keeps a few requests of a model under way. @returns what to call for the replies, once all have come. */
+function keepAsking(model: string): () => Promise<Awaited<ReturnType<typeof infer>>[]> {
+  const body = oipRequest(casesOf(model)[0]!);
+  const replies: Awaited<ReturnType<typeof infer>>[] = [];
+  let running = true;
+  const ask = async () => {
+    while (running) replies.push(await infer({ address: address(), model, body }));
+  };
+  const asking = Promise.all(Array.from({ length: 8 }, ask));
+  return async () => {
+    running = false;
+    await asking;
+    return replies;
+  };
+}
+
+async function control(action: 'load' | 'unload', model: string, key = mesh.keys['admin']) {
+  const path = `/v2/repository/models/${model}/${action}`;
+  const reply = await call({
+    ...{ address: address(), path, timeoutMs: 60_000 },
+    headers: { authorization: `Bearer ${key}` },
+  });
+  return { status: reply.status, text: reply.text };
+}
+
+test('a new version is loaded while requests run, and none is lost; then the model is unloaded and loaded again', async () => {
+  const [wanted] = casesOf('mlp');
+  const ask = () => infer({ address: address(), model: 'mlp', body: oipRequest(wanted!) });
+  const versionOf = ({ text }: { text: string }) => (JSON.parse(text) as { model_version: string }).model_version;
+  const index = async () => (await call({ address: address(), path: '/v2/repository/index' })).text;
+  assert.equal((await control('load', 'mlp', mesh.keys.vip)).status, 403);
+  await cp(join(models, 'mlp', '1'), join(models, 'mlp', '2'), { recursive: true });
+
+  const stop = keepAsking('mlp');
+  assert.deepEqual(await control('load', 'mlp'), { status: 200, text: '' });
+  assert.equal(versionOf(await ask()), '2');
+  const replies = await stop();
+  assert.deepEqual(
+    replies.filter(({ status }) => status !== 200).map(({ status, text }) => `${status} ${text}`),
+    [],
+  );
+  assert.deepEqual([...new Set(replies.map(versionOf))], ['1', '2']);
+  for (const reply of replies) assert.equal(differenceOf(wanted!, reply.outputs), undefined);
+
+  const stopAgain = keepAsking('mlp');
+  assert.deepEqual(await control('unload', 'mlp'), { status: 200, text: '' });
+  const ends = new Set((await stopAgain()).map(({ status }) => status));
+  assert.ok(
+    [...ends].every((status) => status === 200 || status === 404),
+    `statuses ${[...ends]}`,
+  );
+  assert.equal((await ask()).status, 404);
+  assert.match(await index(), /{"name":"mlp","version":"2","state":"UNAVAILABLE","reason":"unloaded"}/);
+  assert.equal((await control('load', 'nothing')).status, 404);
+  assert.deepEqual(await control('load', 'mlp'), { status: 200, text: '' });
+  assert.equal(differenceOf(wanted!, (await ask()).outputs), undefined);
 });

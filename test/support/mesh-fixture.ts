@@ -39,10 +39,10 @@ const CROWDED = { gateway: { GATEWAY_ADMISSION_OFF: 'guard' } };
 
 /** The mesh with its features loaded and the named models served by every gateway. */
 export async function startSeededMesh(options: MeshOptions & { serves: string[] }): Promise<Mesh> {
-  const { serves, ...rest } = options;
+  const { serves, serviceEnv, ...rest } = options;
   const mesh = await startMesh({
     beforeServices: ({ redis, sqlite }) => seedFeatures(redis.url, sqlite),
-    serviceEnv: CROWDED,
+    serviceEnv: { ...CROWDED, ...serviceEnv },
     ...rest,
   });
   try {
