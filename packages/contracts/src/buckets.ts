@@ -119,6 +119,8 @@ export type ModelRecord = {
   model: string;
   /** It was unloaded on command: what was accepted before is still run, no further request is accepted. */
   unloaded?: boolean;
+  /** Id of the command that loaded it: files under the same version may differ from before. Absent: no command ever did. */
+  loadedBy?: string;
   versions: string[]; // that can serve; ascending numbers
   platform: string; // onnxruntime_onnx, simulated
   backend: string;

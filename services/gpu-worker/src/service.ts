@@ -87,6 +87,7 @@ export async function startGpuWorker(config: GpuWorkerConfig, environment: NodeJ
       telemetry,
       labels,
       traffic,
+      loadedBy: (model) => earlier.find((command) => command.model === model)?.id ?? '',
       events: {
         onDone: (batch, result) => flow.ran(batch, result),
         onFailed: (batch, loss) => flow.lost(batch, loss),

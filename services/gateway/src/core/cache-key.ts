@@ -10,6 +10,8 @@ export function cacheKey(of: {
   tenant: string;
   model: string;
   version: string;
+  /** Of the model's record; empty: it has none. */
+  loadedBy: string;
   variant: string;
   inputs: readonly TensorValue[];
 }): Uint8Array {
@@ -22,7 +24,7 @@ export function cacheKey(of: {
   part('spillway-result-1');
   part(of.tenant);
   part(of.model);
-  part(of.version);
+  part(of.loadedBy === '' ? of.version : `${of.version}@${of.loadedBy}`);
   part(of.variant);
   for (const input of [...of.inputs].sort((a, b) => (a.name < b.name ? -1 : 1))) {
     part(input.name);

@@ -28,8 +28,8 @@ const STALE = 2;
 /** Under brown-out, features that are slow are not waited for: the defaults of the view stand in. */
 export const HURRIED_FEATURES_MS = 20;
 
-export const keyOf = ({ request, version }: Entry): Uint8Array =>
-  cacheKey({ tenant: request.tenant, model: request.model, version, variant: '', inputs: request.inputs });
+export const keyOf = ({ request: { tenant, inputs }, model: { model, loadedBy = '' }, version }: Entry): Uint8Array =>
+  cacheKey({ tenant, model, version, loadedBy, variant: '', inputs });
 
 export function featureWant(entry: Entry, features: FeatureSpec, budgetMs: number): FeatureWant {
   const ids = entry.inputs.find((input) => input.name === features.entity) as TensorValue;

@@ -7,6 +7,7 @@ const base = {
   tenant: 'a',
   model: 'm',
   version: '1',
+  loadedBy: '',
   variant: '',
   inputs: [fp32('x', [1, 2], [1, 2]), fp32('z', [1], [3])],
 };
@@ -21,6 +22,7 @@ test('every part tells answers apart, and parts cannot flow into each other', ()
     { tenant: 'b' },
     { model: 'n' },
     { version: '2' },
+    { loadedBy: 'command-1' },
     { variant: 'int8' },
     { tenant: 'a:m', model: '' },
     { inputs: [fp32('x', [2, 1], [1, 2]), fp32('z', [1], [3])] },

@@ -11,7 +11,7 @@ import type { ServedGraph } from '../core/served-graph.ts';
 export type FailedModel = { model: string; version: string; error: string };
 
 /** Of a load on command. */
-export type GenerationFacts = Pick<ServedEntry, 'generation' | 'instances' | 'runLimitMs'>;
+export type GenerationFacts = Pick<ServedEntry, 'generation' | 'instances' | 'runLimitMs' | 'loadedBy'>;
 
 const RETRY_MS = 500;
 
@@ -20,6 +20,7 @@ export class Catalogue {
   readonly #stored: Map<string, StoredModel>;
   readonly #instances: (model: string) => number;
   readonly #runLimitMs: (model: string) => number;
+  readonly #loadedBy: (model: string) => string;
   readonly #served = new Map<string, ServedEntry>();
   readonly #failed = new Map<string, FailedModel>();
 
@@ -27,10 +28,12 @@ export class Catalogue {
     stored: readonly StoredModel[],
     instances: (model: string) => number,
     runLimitMs: (model: string) => number,
+    loadedBy: (model: string) => string,
   ) {
     this.#stored = new Map(stored.map((model) => [model.name, model]));
     this.#instances = instances;
     this.#runLimitMs = runLimitMs;
+    this.#loadedBy = loadedBy;
   }
 
   /**
@@ -113,7 +116,15 @@ export class Catalogue {
     let entry = this.#served.get(name);
     if (entry === undefined) {
       const [instances, runLimitMs] = [this.#instances(name), this.#runLimitMs(name)];
-      entry = { declaration, versions: [], instances, runLimitMs, generation: 0, unloaded: false };
+      entry = {
+        declaration,
+        versions: [],
+        instances,
+        runLimitMs,
+        generation: 0,
+        unloaded: false,
+        loadedBy: this.#loadedBy(name),
+      };
       this.#served.set(name, entry);
     }
     return entry;

@@ -50,9 +50,10 @@ export class Generations implements Disposable {
 
   /**
    * Serves the model as its folder is now. Resolves when the new executors take its batches and the catalogue says so.
+   * @param loadedBy Id of the command.
    * @throws Error saying what is wrong with a version: then everything is as it was.
    */
-  async load(stored: StoredModel): Promise<void> {
+  async load(stored: StoredModel, loadedBy: string): Promise<void> {
     const { pool, catalogue, rules, onChange, publish } = this.#options;
     const { name } = stored;
     this.#last += 1;
@@ -65,7 +66,7 @@ export class Generations implements Disposable {
       throw new Error(`version ${failed.version}: ${failed.error}`);
     }
     const before = catalogue.entry(name);
-    const facts = { generation, instances: plan.executors.length, runLimitMs: plan.runLimitMs(name) };
+    const facts = { generation, instances: plan.executors.length, runLimitMs: plan.runLimitMs(name), loadedBy };
     catalogue.replace(stored, answers, facts);
     const versions = stored.versions.map(({ version }) => version);
     pool.shift(name, generation, versions);

@@ -29,13 +29,15 @@ export type ModelHostOptions = {
   telemetry: WorkerTelemetry;
   labels: ModelLabels;
   traffic: Traffic;
+  /** Id of the command that a model of the repository was loaded by before; empty: none. */
+  loadedBy: (model: string) => string;
   events: Pick<PoolEvents, 'onDone' | 'onFailed' | 'onNotStarted' | 'onSlots'> &
     Pick<GenerationsOptions, 'onChange' | 'publish'>;
 };
 
 /** Starts the executors of a repository and keeps the account of what they have loaded. */
 export function startModelHost(repository: Repository, options: ModelHostOptions): ModelHost {
-  const { config, environment, telemetry, labels, traffic, events } = options;
+  const { config, environment, telemetry, labels, traffic, loadedBy, events } = options;
   const rules: PlanRules = {
     shared: executorsOf(config),
     runLimitMs: config.runLimitMs,
@@ -45,7 +47,7 @@ export function startModelHost(repository: Repository, options: ModelHostOptions
     maxFileBytes: config.maxModelBytes,
   };
   const plan = planModels(repository.models, rules);
-  const catalogue = new Catalogue(repository.models, plan.instances, plan.runLimitMs);
+  const catalogue = new Catalogue(repository.models, plan.instances, plan.runLimitMs, loadedBy);
   for (const { name, error } of repository.broken) {
     catalogue.fail({ model: name, version: '', error });
     telemetry.broken(name, error);
@@ -75,13 +77,13 @@ export function startModelHost(repository: Repository, options: ModelHostOptions
   const generations = new Generations({ pool, catalogue, rules, traffic, clock: monotonicClock, onChange, publish });
   if (pool.ready) loaded.resolve(); // nothing to load
 
-  const load = async (model: string): Promise<CommandOutcome['error']> => {
+  const load = async ({ id, model }: ModelCommand): Promise<CommandOutcome['error']> => {
     try {
       const stored = await readModel(config.models, model);
       if (stored === undefined) return { text: NO_FOLDER, missing: true };
       labels.models.add(model);
       for (const { name } of stored.declaration.variants) labels.variants.add(name);
-      await generations.load(stored);
+      await generations.load(stored, id);
       return undefined;
     } catch (thrown) {
       // Whoever commands is told why, and not where this process keeps its files.
@@ -92,9 +94,9 @@ export function startModelHost(repository: Repository, options: ModelHostOptions
     pool,
     catalogue,
     loaded: loaded.promise,
-    apply: async ({ model, wanted }) => {
-      if (wanted === 'loaded') return load(model);
-      await generations.unload(model);
+    apply: async (command) => {
+      if (command.wanted === 'loaded') return load(command);
+      await generations.unload(command.model);
       return undefined;
     },
     [Symbol.asyncDispose]: () => {

@@ -24,6 +24,8 @@ export type ServedEntry = {
   generation: number;
   /** It leaves: only what was accepted before is run. */
   unloaded: boolean;
+  /** Id of the command that loaded it; empty: none did. */
+  loadedBy: string;
   runLimitMs: number;
 };
 
@@ -37,6 +39,7 @@ export function toModelRecord(entry: ServedEntry): ModelRecord {
   return {
     model: declaration.name,
     ...(entry.unloaded && { unloaded: true }),
+    ...(entry.loadedBy !== '' && { loadedBy: entry.loadedBy }),
     versions: versions.map(({ version }) => version),
     platform: declaration.backend === 'simulated' ? 'simulated' : 'onnxruntime_onnx',
     backend: declaration.backend,

@@ -140,6 +140,7 @@ test('a new version takes over while requests for the former one are still answe
   assert.equal((await command('linear', 'loaded')).error, undefined);
   assert.deepEqual((await recordOf('linear'))?.versions, ['2']);
   assert.deepEqual(worker.hello?.models[0]?.versions, ['2']);
+  assert.match((await recordOf('linear'))?.loadedBy ?? '', /^command-/);
   assert.deepEqual(await answerOf(worker, '2'), [11, 22]);
   assert.deepEqual(await answerOf(worker, '1'), [1.5, 1.5], 'it was accepted before the shift');
 

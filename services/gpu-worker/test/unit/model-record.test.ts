@@ -25,7 +25,7 @@ function entry(variants: string[], over: Partial<ModelDeclaration> = {}): Served
   };
   const loaded = variants.map((variant) => ({ variant, provider: 'cpu', warmed: warmed(1, 2) }));
   const versions = [{ version: '1', graph, provider: 'cpu', warmed: warmed(4, 16), variants: loaded }];
-  return { declaration, versions, instances: 1, runLimitMs: 1_000, generation: 3, unloaded: false };
+  return { declaration, versions, instances: 1, runLimitMs: 1_000, generation: 3, unloaded: false, loadedBy: '' };
 }
 
 test('the catalogue has the quality of each variant, and those that may stand in are above the floor', () => {
