@@ -13,7 +13,10 @@ import { startSeededMesh } from '../support/mesh-fixture.ts';
 let mesh: Mesh;
 let home: string;
 before(async () => {
-  mesh = await startSeededMesh({ serves: ['intent', 'simple', 'simulated'] });
+  mesh = await startSeededMesh({
+    serves: ['intent', 'simple', 'simulated'],
+    tenants: [{ tenant: 'admin', class: 'standard', scopes: ['admin'] }],
+  });
   home = await mkdtemp(join(tmpdir(), 'spillway-home-'));
   const state = {
     pid: process.pid,
@@ -54,6 +57,13 @@ test('models lists versions, state, variants and tensors', async () => {
   assert.ok(listed.some(({ name, ready }) => name === 'intent' && ready));
   const none = await cli('models', 'nothing');
   assert.deepEqual([none.code, none.err.split('\n')[0]], [1, 'spillway: there is no model "nothing"']);
+});
+
+test('models load says how a mesh follows commands when this one does not', async () => {
+  const { code, err } = await cli('models', 'load', 'simple', '--key', mesh.keys['admin'] as string);
+  assert.equal(code, 1);
+  assert.match(err, /^spillway: simple: 501 load and unload are not served: .*\n.*--model-control-mode explicit/);
+  assert.equal((await cli('models', 'reload', 'simple')).code, 2, 'usage');
 });
 
 test('infer still answers as before', async () => {

@@ -45,6 +45,17 @@ export function integerOption(
   throw usageError(`--${name}: expected a number from ${range.min} to ${range.max}, got "${text}"`, command);
 }
 
+export function choiceOption<const V extends string>(
+  command: string,
+  name: string,
+  text: string,
+  values: readonly V[],
+): V {
+  const value = values.find((candidate) => candidate === text);
+  if (value !== undefined) return value;
+  throw usageError(`--${name}: expected one of ${values.join(', ')}, got "${text}"`, command);
+}
+
 /** Most instances that the port plan has room for. */
 export const MOST_INSTANCES: Record<ServiceName, number> = {
   gateway: 3,

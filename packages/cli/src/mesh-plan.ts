@@ -7,7 +7,13 @@ import { type InstancePorts, type PortPlan, planPorts, type Scale, type ServiceN
 import type { Endpoints } from './state-file.ts';
 import type { ChildSpec } from './supervised-child.ts';
 
-export type MeshOptions = { portBase: number; scale: Scale; models: string };
+export type MeshOptions = {
+  portBase: number;
+  scale: Scale;
+  models: string;
+  /** Absent: as the environment says. */
+  modelControlMode?: 'none' | 'explicit';
+};
 
 export type MeshPlan = {
   children: ChildSpec[];
@@ -96,7 +102,10 @@ function serviceVariables({ env, dataDir, root }: PlanInput, options: MeshOption
     [`${prefixOf(service)}_HOST`]: env[`${prefixOf(service)}_HOST`] || '127.0.0.1',
   };
   if (service === 'gateway') variables['GATEWAY_KEYS_FILE'] = env['GATEWAY_KEYS_FILE'] || keysFile(dataDir);
-  if (service === 'gpu-worker') variables['GPU_WORKER_MODELS'] = options.models;
+  if (service === 'gpu-worker') {
+    variables['GPU_WORKER_MODELS'] = options.models;
+    if (options.modelControlMode !== undefined) variables['GPU_WORKER_MODEL_CONTROL_MODE'] = options.modelControlMode;
+  }
   if (service === 'feature-service') {
     variables['FEATURE_SERVICE_VIEWS_DIR'] =
       env['FEATURE_SERVICE_VIEWS_DIR'] || join(root, 'services', 'feature-service', 'views');

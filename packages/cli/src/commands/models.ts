@@ -1,9 +1,10 @@
 import type { ModelMetadata, ModelSummary, SpillwayClient } from '@spillway/client';
 import { MODELS, type ModelRecord } from '@spillway/contracts/buckets';
 import { parseCommand } from '../args.ts';
-import { CliError, type Context } from '../context.ts';
+import { CliError, type Context, usageError } from '../context.ts';
+import { type Answer, Door, errorText } from '../door.ts';
 import { natsUrl, onMeshBus, readBucket } from '../mesh-bus.ts';
-import { DOOR_OPTIONS, type DoorValues, withClient } from '../mesh-client.ts';
+import { DOOR_OPTIONS, type DoorValues, doorOf, withClient } from '../mesh-client.ts';
 import { table } from '../table.ts';
 
 export const OPTIONS = { ...DOOR_OPTIONS, json: { type: 'boolean' } } as const;
@@ -13,8 +14,9 @@ type Tensors = ModelMetadata['inputs'];
 type Listed = ModelSummary & Partial<ModelMetadata> & { variants: string[] | undefined };
 
 export async function run(context: Context, argv: string[]): Promise<number> {
-  const { values, positionals } = parseCommand('models', argv, OPTIONS, { optional: ['MODEL'] });
-  const [only] = positionals;
+  const { values, positionals } = parseCommand('models', argv, OPTIONS, { optional: ['MODEL', 'MODEL'] });
+  const [only, named] = positionals;
+  if (named !== undefined) return control(context, values, only as string, named);
   const found = await withClient(context, values, (client) => describe(client, only));
   if (only !== undefined && found.length === 0) {
     throw new CliError(`there is no model "${only}"`, ['See: ./spillway models']);
@@ -26,6 +28,22 @@ export async function run(context: Context, argv: string[]): Promise<number> {
   else for (const line of only === undefined ? listing(models) : models.flatMap(card)) context.print(line);
   return models.every(({ ready }) => ready) ? 0 : 1;
 }
+
+/** Loads or unloads a model, and says what the workers said. */
+async function control(context: Context, values: DoorValues, action: string, model: string): Promise<number> {
+  if (action !== 'load' && action !== 'unload') {
+    throw usageError(`models: expected load or unload before "${model}", got "${action}"`, 'models');
+  }
+  const { url, key } = doorOf(context, values);
+  using door = new Door(url, key, 1);
+  const answer = await door.call('POST', `/v2/repository/models/${encodeURIComponent(model)}/${action}`);
+  if (answer.status !== 200) throw new CliError(`${model}: ${errorText(answer)}`, adviceOf(answer));
+  context.print(`${model} is ${action}ed (${(answer.tookMs / 1_000).toFixed(1)} s)`);
+  return 0;
+}
+
+const adviceOf = ({ status }: Answer): string[] =>
+  status === 501 ? ['Start the mesh with: ./spillway up --model-control-mode explicit'] : [];
 
 /** A model that has gone since the index was read is listed without its tensors. */
 async function describe(

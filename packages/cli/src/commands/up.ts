@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { integerOption, parseCommand, scaleOption } from '../args.ts';
+import { choiceOption, integerOption, parseCommand, scaleOption } from '../args.ts';
 import type { Context } from '../context.ts';
 import { runInBackground, tellReady } from '../detach.ts';
 import { type Mesh, startMesh } from '../mesh.ts';
@@ -11,6 +11,7 @@ export const OPTIONS = {
   models: { type: 'string' },
   scale: { type: 'string', multiple: true },
   'port-base': { type: 'string' },
+  'model-control-mode': { type: 'string' },
   detach: { type: 'boolean', short: 'd' },
 } as const;
 
@@ -28,6 +29,9 @@ export async function run(context: Context, argv: string[]): Promise<number> {
     scale: scaleOption('up', values.scale ?? []),
     models: resolve(context.cwd, values.models ?? `${context.root}/models`),
   };
+  const mode = values['model-control-mode'];
+  if (mode !== undefined)
+    options.modelControlMode = choiceOption('up', 'model-control-mode', mode, ['none', 'explicit']);
   if (!values.detach) return serve(context, options);
   return runInBackground(context, ['up', ...argv.filter((word) => word !== '--detach' && word !== '-d')]);
 }

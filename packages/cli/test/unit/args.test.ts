@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { integerOption, parseCommand, scaleOption } from '../../src/args.ts';
+import { choiceOption, integerOption, parseCommand, scaleOption } from '../../src/args.ts';
 import { CliError } from '../../src/context.ts';
 
 const refuses = (run: () => unknown, message: RegExp) =>
@@ -29,6 +29,11 @@ test('a number is read within its range, and refused with the range beyond it', 
   for (const text of ['0', '11', '-1', '1.5', 'x', '', '1e1']) {
     refuses(() => integerOption('up', 'n', text, range), /--n: expected a number from 1 to 10/);
   }
+});
+
+test('an option with a few values takes these and no others', () => {
+  assert.equal(choiceOption('up', 'mode', 'b', ['a', 'b']), 'b');
+  refuses(() => choiceOption('up', 'mode', 'c', ['a', 'b']), /--mode: expected one of a, b, got "c"/);
 });
 
 test('--scale names services with a count, by commas or again; what is not named runs once', () => {

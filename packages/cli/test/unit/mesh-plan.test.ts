@@ -23,6 +23,16 @@ for (const service of SERVICES) {
   });
 }
 
+test('models follow commands only where somebody says so', () => {
+  const modeOf = (more: object, env: NodeJS.ProcessEnv = {}) =>
+    planMesh(context(env), { portBase: 8000, scale: ONE_EACH, models: '/models', ...more }, servers).children.find(
+      ({ service }) => service === 'gpu-worker',
+    )?.env['GPU_WORKER_MODEL_CONTROL_MODE'];
+  assert.equal(modeOf({}), undefined);
+  assert.equal(modeOf({ modelControlMode: 'explicit' }), 'explicit');
+  assert.equal(modeOf({}, { GPU_WORKER_MODEL_CONTROL_MODE: 'explicit' }), 'explicit');
+});
+
 test('each instance has a name, ports and a log of its own', () => {
   const { children } = plan({}, { ...ONE_EACH, batcher: 2 });
   const [first, second] = children.filter(({ service }) => service === 'batcher');
