@@ -47,7 +47,8 @@ export const CATALOGUE = {
     http: 409,
     grpc: 6,
     retry: 'never',
-    meaning: 'The idempotency key was used with another body, or a result is already stored.',
+    meaning:
+      'The idempotency key was used with another body, a result is already stored, or another caller wants the opposite of a model.',
   },
   PAYLOAD_TOO_LARGE: {
     http: 413,

@@ -67,11 +67,17 @@ const statistics: Operation = {
   answer: { type: 'object' },
   failures: [401, 503],
 };
-const control: Operation = {
-  summary: 'Refused: workers load what their folders hold when they start',
+const CONTROL_FAILURES = [401, 403, 404, 409, 501, 502, 503, 504];
+const load: Operation = {
+  summary:
+    "Have every worker read the model's folder again and swap it: needs the scope admin, and workers that follow commands",
   tag: 'Models',
-  answer: { description: 'Never' },
-  failures: [401, 403, 501],
+  answer: { description: 'Nothing' },
+  failures: CONTROL_FAILURES,
+};
+const unload: Operation = {
+  ...load,
+  summary: 'Have every worker serve the model no more: needs the scope admin, and workers that follow commands',
 };
 const JOB_FAILURES = [401, 403, 503];
 const MODEL = '/v2/models/{model}';
@@ -96,8 +102,8 @@ const ROUTES: Record<string, Record<string, Operation>> = {
   [`${MODEL}/stats`]: { get: statistics },
   [`${VERSION}/stats`]: { get: statistics },
   '/v2/models/stats': { get: statistics },
-  '/v2/repository/models/{model}/load': { post: control },
-  '/v2/repository/models/{model}/unload': { post: control },
+  '/v2/repository/models/{model}/load': { post: load },
+  '/v2/repository/models/{model}/unload': { post: unload },
   '/v1/jobs': {
     get: {
       summary: "The tenant's jobs, oldest first: limit, after, state in the query",
