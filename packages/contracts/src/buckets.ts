@@ -43,8 +43,6 @@ export type ModelCommand = {
   id: string;
   model: string;
   wanted: 'loaded' | 'unloaded';
-  /** What was served when the command was given. */
-  versions: string[];
   /** Epoch ms. */
   createdAt: number;
   /** Tenant and id of the key. */

@@ -26,7 +26,7 @@ export async function run(context: Context, argv: string[]): Promise<number> {
   if (values.json) context.print(JSON.stringify(models, null, 2));
   else if (models.length === 0) context.say('no models: what the workers serve is said by ./spillway up --models DIR');
   else for (const line of only === undefined ? listing(models) : models.flatMap(card)) context.print(line);
-  return models.every(({ ready }) => ready) ? 0 : 1;
+  return models.every((model) => model.ready || isUnloaded(model)) ? 0 : 1;
 }
 
 /** Loads or unloads a model, and says what the workers said. */
@@ -71,9 +71,13 @@ async function variantsOf(context: Context, { url }: DoorValues): Promise<Map<st
   }
 }
 
-const stateOf = ({ ready, versions }: ModelSummary): string => {
+/** On command: that it is not ready is what somebody wanted. */
+const isUnloaded = ({ versions }: ModelSummary): boolean => versions.every(({ reason }) => reason === 'unloaded');
+
+const stateOf = (model: ModelSummary): string => {
+  const { ready, versions } = model;
   const away = versions.filter((version) => !version.ready).map(({ version }) => version);
-  if (!ready) return 'not ready';
+  if (!ready) return isUnloaded(model) ? 'unloaded' : 'not ready';
   return away.length === 0 ? 'ready' : `ready, without ${away.join(', ')}`;
 };
 

@@ -93,7 +93,7 @@ export function modelControl({
       }
       const by = `${tenant}/${keyId}`;
       const createdAt = wallClock.epochMs();
-      const command = { id: ids.next(), model, wanted, versions: known?.versions ?? [], createdAt, by };
+      const command = { id: ids.next(), model, wanted, createdAt, by };
       const before = latest.get(model);
       await bucket.put(model, command);
       const record = { at: new Date(createdAt).toISOString(), by, action: wanted, model };

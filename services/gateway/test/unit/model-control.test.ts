@@ -37,7 +37,7 @@ test('one worker that loads its folder once is enough to refuse every command', 
 });
 
 const command = (id: string, wanted: ModelCommand['wanted'] = 'loaded'): ModelCommand => ({
-  ...{ id, model: 'm', wanted, versions: [], createdAt: 0, by: 't/k' },
+  ...{ id, model: 'm', wanted, createdAt: 0, by: 't/k' },
 });
 const done = (id: string): CommandOutcome[] => [{ id, model: 'm' }];
 const failed = (id: string, text: string, missing = false): CommandOutcome[] => [

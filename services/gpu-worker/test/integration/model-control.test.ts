@@ -51,7 +51,7 @@ let given = 0;
 async function command(model: string, wanted: ModelCommand['wanted']): Promise<CommandOutcome> {
   given += 1;
   const id = `command-${given}`;
-  const value: ModelCommand = { id, model, wanted, versions: [], createdAt: 0, by: 'test/key' };
+  const value: ModelCommand = { id, model, wanted, createdAt: 0, by: 'test/key' };
   await openBucket<ModelCommand>(batcher.bus, MODEL_COMMANDS).put(model, value);
   const outcome = () => leases.list()[0]?.commands?.find((candidate) => candidate.id === id);
   await until(`${wanted} ${model}`, () => outcome() !== undefined, 20_000);
@@ -202,7 +202,7 @@ test('an unloaded model finishes what was accepted, stays unloaded over a restar
 test('without the mode no command is followed and none is spoken of', async () => {
   await using models = await makeRepository({ linear: { graph: 'linear' } });
   await openBucket<ModelCommand>(batcher.bus, MODEL_COMMANDS).put('linear', {
-    ...{ id: 'ignored', model: 'linear', wanted: 'unloaded', versions: [], createdAt: 0, by: 'test/key' },
+    ...{ id: 'ignored', model: 'linear', wanted: 'unloaded', createdAt: 0, by: 'test/key' },
   });
   await using _own = await startWorker(nats.url, models.dir);
   const worker = await batcher.worker('linear');

@@ -4,7 +4,7 @@ import type { ModelCommand } from '@spillway/contracts/buckets';
 import { CommandLedger } from '../../src/core/command-ledger.ts';
 
 const command = (id: string, wanted: ModelCommand['wanted'] = 'loaded', model = 'm'): ModelCommand => ({
-  ...{ id, model, wanted, versions: [], createdAt: 0, by: 't/k' },
+  ...{ id, model, wanted, createdAt: 0, by: 't/k' },
 });
 
 test('a command is followed once, however often it is heard', () => {
