@@ -28,7 +28,7 @@ for (const service of SERVICES) {
       models: ['mlp', 'credit-risk'],
       budgetMs: BUDGET_MS,
       key: mesh.keys.standard,
-      pids: () => mesh.of('gateway').map(({ pid }) => pid),
+      pids: () => mesh.instances.map(({ pid }) => pid),
     });
     await delay(1_000);
     const fromMs = performance.now();
