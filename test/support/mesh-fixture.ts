@@ -42,7 +42,7 @@ const CROWDED = { gateway: { GATEWAY_ADMISSION_OFF: 'guard' } };
 
 /**
  * The mesh with the named models and no others, served by every gateway; with features loaded if one of them needs them. Loading
- * and warming models is half of what a start costs.
+ * and warming all models would be a quarter of what a start costs.
  */
 export async function startSeededMesh(options: MeshOptions & { serves: string[] }): Promise<Mesh> {
   const { serves, ...rest } = options;
