@@ -7,11 +7,12 @@ import { findChromium, type Page, startChromium } from '../support/chromium.ts';
 import { startSeededMesh } from '../support/mesh-fixture.ts';
 
 /**
- * The page that shows what the HTTP door serves, in a real browser, which is no part of a bare machine: so this is not part of
- * `./spillway test`, and without a browser it is skipped.
+ * The page that shows what the HTTP door serves, in a real browser. `./spillway test` installs one where there is none; run by
+ * itself without a browser this is skipped.
  */
 const file = findChromium();
-const skip = file === undefined && 'no Chromium on the path (apt-get install chromium)';
+const skip =
+  file === undefined && 'no Chromium: run ./spillway test, which installs it, or set CHROMIUM=/path/to/chromium';
 /** Where a screenshot is kept, for people to look at. */
 const KEPT = process.env['SPILLWAY_SCREENSHOT'];
 

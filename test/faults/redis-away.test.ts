@@ -1,17 +1,24 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Mesh } from '@spillway/testing/mesh';
 import { Balancer } from '../support/balancer.ts';
 import { checkAlways, degradedCount } from '../support/checker.ts';
 import { startSeededMesh } from '../support/mesh-fixture.ts';
 import { isGood, SteadyLoad, tell } from '../support/steady-load.ts';
 
+let mesh: Mesh;
+before(async () => {
+  mesh = await startSeededMesh({ serves: ['mlp', 'credit-risk'] });
+});
+after(() => mesh?.[Symbol.asyncDispose]());
+
+// Killed last: it comes back empty.
 for (const [what, signal] of [
-  ['killed', 'SIGKILL'],
   ['hanging', 'SIGSTOP'],
+  ['killed', 'SIGKILL'],
 ] as const) {
   test(`with Redis ${what} no request fails`, async () => {
-    await using mesh = await startSeededMesh({ serves: ['mlp', 'credit-risk'] });
     await using caller = await Balancer.start(mesh.of('gateway'));
     await using running = new SteadyLoad({
       caller,

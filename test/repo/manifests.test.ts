@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { globSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { REPO } from '@spillway/testing/find-binary';
 import { type Manifest, readJson, WORKSPACES } from './workspaces.ts';
 
 const SCRIPTS = ['typecheck', 'lint', 'test', 'verify'];
@@ -12,6 +15,26 @@ test('every workspace has the same scripts, and verify runs all of them', () => 
     for (const script of SCRIPTS.slice(0, 3)) {
       assert.match(manifest.scripts?.['verify'] ?? '', new RegExp(`npm run ${script}\\b`), manifest.name);
     }
+  }
+});
+
+test('every test file is run by a script of its workspace, and by one only', () => {
+  for (const { dir, manifest } of WORKSPACES) {
+    const cwd = join(REPO, dir);
+    const exclude = ['**/node_modules/**'];
+    const scripts = Object.entries(manifest.scripts ?? {}).filter(([name]) => /^test(:|$)/.test(name));
+    const patterns = scripts.flatMap(([, command]) => [...command.matchAll(/"([^"]+)"/g)].map((match) => match[1]!));
+    const run = patterns.flatMap((pattern) => globSync(pattern, { cwd, exclude }));
+    assert.deepEqual(run.sort(), globSync('**/*.test.ts', { cwd, exclude }).sort(), dir);
+  }
+});
+
+test('one type check of the root checks every workspace by the rules that it has itself', () => {
+  const { include } = readJson<{ include: string[] }>('tsconfig.json');
+  for (const { dir } of WORKSPACES) {
+    assert.ok(include.includes(dir.split('/')[0]!), dir);
+    const own = readJson<object>(dir, 'tsconfig.json');
+    assert.deepEqual(Object.keys(own).sort(), ['extends', 'include'], dir);
   }
 });
 

@@ -29,13 +29,16 @@ export type Outage = { fromMs: number; goneMs: number; backMs: number };
 export const wasInFlightAt = (op: Operation, outage: Pick<Outage, 'fromMs' | 'goneMs'>): boolean =>
   op.startMs <= outage.goneMs && op.endMs >= outage.fromMs;
 
+/** Expired while the test machine kept from it more than half of its budget: that says nothing about the mesh. */
+const wasStarved = (op: Operation): boolean => op.error === 'DEADLINE_EXCEEDED' && op.machineMs > op.budgetMs / 2;
+
 /** Operations that failed although nothing excuses them, with their times relative to the outage; '' if there are none. */
 export function tellUnexcused(
   history: readonly Operation[],
   outage: Outage,
   excused: (op: Operation) => boolean = () => false,
 ): string {
-  const left = history.filter((op) => !isGood(op) && !wasInFlightAt(op, outage) && !excused(op));
+  const left = history.filter((op) => !isGood(op) && !wasInFlightAt(op, outage) && !wasStarved(op) && !excused(op));
   if (left.length === 0) return '';
   const at = (ms: number): string => (ms - outage.fromMs).toFixed(0);
   const times = left.slice(0, 8).map((op) => `${at(op.startMs)}–${at(op.endMs)}`);

@@ -5,14 +5,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { REPO } from '@spillway/testing/find-binary';
 import { DevTools } from './devtools.ts';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 
-/** Where a browser of this family is installed; undefined: nowhere on the path. */
+/** What `CHROMIUM` names, else a browser of this family on the path, else what the launcher installed. */
 export const findChromium = (): string | undefined =>
-  (process.env['PATH'] ?? '')
-    .split(delimiter)
+  process.env['CHROMIUM'] ||
+  [...(process.env['PATH'] ?? '').split(delimiter), join(REPO, '.spillway', 'bin')]
     .flatMap((folder) => NAMES.map((name) => join(folder, name)))
     .find((file) => existsSync(file));
 
@@ -30,8 +31,9 @@ export async function startChromium(file: string): Promise<Browser> {
   const profile = await mkdtemp(join(tmpdir(), 'spillway-chromium-'));
   opening.defer(() => rm(profile, { recursive: true, force: true, maxRetries: 5 }));
   const flags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-extensions'];
+  const memory = '--disable-dev-shm-usage'; // a container's /dev/shm is too small, or not for everybody
   const size = '--window-size=1000,1200';
-  const child = spawn(file, [...flags, size, '--remote-debugging-port=0', `--user-data-dir=${profile}`], {
+  const child = spawn(file, [...flags, memory, size, '--remote-debugging-port=0', `--user-data-dir=${profile}`], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   opening.defer(async () => {
@@ -61,11 +63,15 @@ export async function startChromium(file: string): Promise<Browser> {
 /** It says on standard error where it listens. */
 async function addressOf(child: ChildProcess): Promise<string> {
   const lines = createInterface({ input: child.stderr as NodeJS.ReadableStream });
+  const said: string[] = [];
   for await (const line of lines) {
     const url = /^DevTools listening on (ws:\S+)/.exec(line)?.[1];
-    if (url === undefined) continue;
+    if (url === undefined) {
+      said.push(line);
+      continue;
+    }
     child.stderr?.resume();
     return url;
   }
-  throw new Error('the browser ended before it listened');
+  throw new Error(`the browser ended before it listened:\n${said.slice(-10).join('\n')}`);
 }

@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { REPO } from '@spillway/testing/find-binary';
@@ -28,6 +28,13 @@ export async function repositoryOf(
     const file = join(folder, 'model.yaml');
     await writeFile(file, edit(await readFile(file, 'utf8')));
   }
+  return repository;
+}
+
+/** Some of the project's models as they are, by links. */
+export async function linkModels(models: readonly string[]): Promise<ModelRepository> {
+  const repository = await emptyRepository();
+  for (const model of models) await symlink(join(REPO, 'models', model), join(repository.dir, model));
   return repository;
 }
 

@@ -17,7 +17,7 @@ export type Operation = {
   wrong: string | undefined;
   /** `spillway-degraded` of the answer. */
   degraded: string;
-  /** What the test machine added meanwhile: lateness of this process' own timers, and gateways waiting for a core. */
+  /** What the test machine added meanwhile: lateness of this process' own timers, and the mesh's processes waiting for a core. */
   machineMs: number;
 };
 
@@ -32,7 +32,7 @@ export type SteadyLoadOptions = {
   models: readonly string[];
   budgetMs: number;
   key: string;
-  /** Processes whose waiting for a core is not the mesh's fault: the gateways, which own the deadlines. */
+  /** Processes whose waiting for a core is not the mesh's fault: the gateways, which own the deadlines, or all on the path. */
   pids: () => readonly number[];
 };
 
@@ -107,7 +107,8 @@ export class SteadyLoad implements AsyncDisposable {
 
   #lagSince(startMs: number): number {
     this.#noteLag();
-    return Math.max(0, ...this.#lags.filter(({ atMs }) => atMs >= startMs).map(({ lagMs }) => lagMs));
+    // All of them: a request waits for this process when it is sent, when it is answered, and for each part between.
+    return this.#lags.reduce((sum, { atMs, lagMs }) => (atMs >= startMs ? sum + lagMs : sum), 0);
   }
 
   async #run({ model, body, wanted }: Prepared): Promise<void> {

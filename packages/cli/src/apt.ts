@@ -3,10 +3,10 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writ
 import { join, relative } from 'node:path';
 import { type PrivateApt, runApt } from './apt-get.ts';
 import type { Context } from './context.ts';
-import type { ServerProgram } from './install.ts';
+import type { Program } from './install.ts';
 
 /**
- * Gets a server from the system's packages without installing it into the system: `apt-get download` and `dpkg-deb -x` into
+ * Gets a program from the system's packages without installing it into the system: `apt-get download` and `dpkg-deb -x` into
  * `.spillway/packages/<name>`, with a wrapper in `.spillway/bin`. Needs no root, starts no service, runs no maintainer script;
  * apt checks the signatures. Everything outside may be missing: the lists (then private ones are fetched), the libraries (then
  * the packages that hold them are unpacked beside the program).
@@ -16,7 +16,7 @@ import type { ServerProgram } from './install.ts';
 export async function installFromApt(
   context: Pick<Context, 'toolsDir' | 'say'>,
   apt: PrivateApt,
-  program: ServerProgram,
+  program: Program,
 ): Promise<string | undefined> {
   if (!runs('apt-get') || !runs('dpkg-deb')) return 'this machine has no apt-get and dpkg-deb';
   context.say(`installing ${program.name} into .spillway (apt-get download; nothing is changed in the system)`);
@@ -31,7 +31,7 @@ const runs = (command: string): boolean => spawnSync(command, ['--version'], { s
 async function unpack(
   { toolsDir }: Pick<Context, 'toolsDir'>,
   apt: PrivateApt,
-  program: ServerProgram,
+  program: Program,
 ): Promise<string | undefined> {
   const target = join(toolsDir, 'packages', program.name);
   const work = `${target}.${process.pid}`; // two launchers at once do not meet
@@ -52,18 +52,19 @@ async function unpack(
         rmSync(join(work, deb));
       }
       queue.length = 0;
-      if (missingLibraries(tree, program.name).length === 0) break;
+      if (missingLibraries(tree, program).length === 0) break;
       for (const name of dependencies) {
         if (seen.has(name) || !name.startsWith('lib') || isInstalled(name)) continue;
         seen.add(name);
         queue.push(name);
       }
     }
-    const missing = missingLibraries(tree, program.name);
+    const missing = missingLibraries(tree, program);
     if (missing.length > 0) return `libraries are missing: ${missing.join(', ')}`;
+    if (program.settings) writeFileSync(join(tree, program.settings.file), program.settings.text);
     rmSync(target, { recursive: true, force: true });
     renameSync(work, target);
-    writeWrapper(toolsDir, program.name, join(target, 'root'));
+    writeWrapper(toolsDir, program, join(target, 'root'));
     return undefined;
   } finally {
     rmSync(work, { recursive: true, force: true });
@@ -71,23 +72,26 @@ async function unpack(
 }
 
 /** Where a package puts its program; Debian's nats-server sits in sbin. */
-const programIn = (tree: string, name: string): string =>
-  ['usr/sbin', 'usr/bin'].map((folder) => join(tree, folder, name)).find(existsSync) ?? join(tree, 'usr/bin', name);
+function programIn(tree: string, { name, binary }: Program): string {
+  const places = binary ? [binary] : [`usr/sbin/${name}`, `usr/bin/${name}`];
+  return places.map((place) => join(tree, place)).find(existsSync) ?? join(tree, 'usr/bin', name);
+}
 
-/** Every folder of the unpacked tree that holds shared libraries. */
+/** Every folder of the unpacked tree that may hold shared libraries: some keep private ones in a folder of their own. */
 function libraryFolders(tree: string): string[] {
-  const folders = ['usr/lib', 'lib'].map((folder) => join(tree, folder)).filter((folder) => existsSync(folder));
-  const below = folders.flatMap((folder) =>
+  const below = (folder: string): string[] =>
     readdirSync(folder, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory() && entry.name.includes('-linux-'))
-      .map((entry) => join(folder, entry.name)),
-  );
-  return [...below, ...folders];
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => join(folder, entry.name));
+  const folders = ['usr/lib', 'lib'].map((folder) => join(tree, folder)).filter((folder) => existsSync(folder));
+  const multiarch = folders.flatMap(below).filter((folder) => folder.includes('-linux-'));
+  const own = multiarch.flatMap(below).filter((folder) => readdirSync(folder).some((name) => name.includes('.so')));
+  return [...multiarch, ...folders, ...own];
 }
 
 /** Libraries that the loader would not find, by their sonames. A static program has none. */
-function missingLibraries(tree: string, name: string): string[] {
-  const ldd = spawnSync('ldd', [programIn(tree, name)], {
+function missingLibraries(tree: string, program: Program): string[] {
+  const ldd = spawnSync('ldd', [programIn(tree, program)], {
     encoding: 'utf8',
     env: { ...process.env, LD_LIBRARY_PATH: libraryFolders(tree).join(':'), LC_ALL: 'C' },
   });
@@ -111,7 +115,8 @@ const isInstalled = (name: string): boolean => {
   return /^Status: .* installed$/m.test(stdout ?? '');
 };
 
-function writeWrapper(toolsDir: string, name: string, tree: string): void {
+function writeWrapper(toolsDir: string, program: Program, tree: string): void {
+  const { name, settings } = program;
   const bin = join(toolsDir, 'bin');
   mkdirSync(bin, { recursive: true });
   const next = join(bin, `.${name}.${process.pid}`);
@@ -121,7 +126,7 @@ function writeWrapper(toolsDir: string, name: string, tree: string): void {
 here=$(dirname -- "$(readlink -f -- "$0")")
 LD_LIBRARY_PATH=${libraryFolders(tree).map(here).join(':')}\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export LD_LIBRARY_PATH
-exec ${here(programIn(tree, name))} "$@"
+${settings ? `export ${settings.variable}=${here(join(tree, settings.file))}\n` : ''}exec ${here(programIn(tree, program))} "$@"
 `;
   writeFileSync(next, text);
   chmodSync(next, 0o755);
@@ -129,7 +134,7 @@ exec ${here(programIn(tree, name))} "$@"
 }
 
 /** Debian asks `policy-rc.d` before it starts a service: 101 forbids it. One that the machine has already stays. */
-async function installAsRoot({ say }: Pick<Context, 'say'>, program: ServerProgram): Promise<string | undefined> {
+async function installAsRoot({ say }: Pick<Context, 'say'>, program: Program): Promise<string | undefined> {
   const policy = '/usr/sbin/policy-rc.d';
   const ours = !existsSync(policy);
   if (ours) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });

@@ -5,21 +5,31 @@
  */
 import { appendFileSync } from 'node:fs';
 import type { TestEvent } from 'node:test/reporters';
-import type { NamedTest, TestRun } from './test-counts.ts';
+import type { NamedTest, TestRun, TimedFile } from './test-counts.ts';
 
 // node:test takes a reporter only as a default export.
 // biome-ignore lint/style/noDefaultExport: see above
 export default async function* report(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const failed: NamedTest[] = [];
   const skipped: NamedTest[] = [];
+  const files: TimedFile[] = [];
   for await (const event of source) {
     if (event.type === 'test:fail' && event.data.details.type !== 'suite') failed.push(named(event.data));
     if (event.type === 'test:pass' && event.data.skip !== undefined) skipped.push(named(event.data, event.data.skip));
-    // One without a file is the sum over all files.
-    if (event.type === 'test:summary' && event.data.file === undefined) {
-      const workspace = process.env['npm_package_name'] ?? process.cwd();
-      write({ workspace, passed: event.data.counts.passed, failed, skipped });
+    if (event.type !== 'test:summary') continue;
+    const { file, counts, duration_ms: ms } = event.data;
+    if (file !== undefined) {
+      files.push({ file, ms });
+      continue;
     }
+    // One without a file is the sum over all files.
+    write({
+      workspace: process.env['npm_package_name'] ?? process.cwd(),
+      passed: counts.passed,
+      failed,
+      skipped,
+      files,
+    });
   }
   yield '';
 }

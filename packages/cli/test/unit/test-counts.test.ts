@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseReport, type TestRun, totalsOf } from '../../src/test-counts.ts';
+import { countsOf, parseReport, slowestFiles, type TestRun, totalsOf } from '../../src/test-counts.ts';
 
 const run = (passed: number, failed: string[] = [], skipped: string[] = []): TestRun => {
   const named = (name: string) => ({ name, file: 'a.test.ts', reason: 'needs a GPU' });
-  return { workspace: '@spillway/a', passed, failed: failed.map(named), skipped: skipped.map(named) };
+  return { workspace: '@spillway/a', passed, failed: failed.map(named), skipped: skipped.map(named), files: [] };
 };
 const step = (exitCode: number, ...runs: TestRun[]) => ({ name: 'a step', exitCode, runs });
 
@@ -28,6 +28,19 @@ test('a skipped test is named with its reason, and fails where skips are not all
   assert.deepEqual([allowed.passed, allowed.failed], [3, 0]);
   assert.deepEqual(allowed.lines, ['skipped: @spillway/a: on a GPU: needs a GPU']);
   assert.equal(totalsOf([step(0, run(3, [], ['on a GPU']))], false).failed, 1);
+});
+
+test('the runs of a workspace are one row', () => {
+  assert.deepEqual(countsOf([step(0, run(3)), step(1, run(2, ['x'], ['y']))]), [['@spillway/a', 5, 1, 1]]);
+});
+
+test('the slowest files come first, whatever workspace they are of', () => {
+  const timed = (...files: [string, number][]) => ({ ...run(1), files: files.map(([file, ms]) => ({ file, ms })) });
+  const steps = [step(0, timed(['a', 10], ['b', 30])), step(0, timed(['c', 20]))];
+  assert.deepEqual(
+    slowestFiles(steps, 2).map(({ file }) => file),
+    ['b', 'c'],
+  );
 });
 
 test('a report has one run in each line', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseDepends } from '../../src/apt.ts';
+import { isUbuntu } from '../../src/browser.ts';
 import { duration } from '../../src/commands/status.ts';
 import { quantile } from '../../src/demo/drive.ts';
 import { isAtLeast, readVersion } from '../../src/install.ts';
@@ -8,11 +9,22 @@ import { formatLine } from '../../src/log-line.ts';
 import { receiptLines } from '../../src/receipt.ts';
 import { table } from '../../src/table.ts';
 
-test('versions are read from what the servers print', () => {
+test('versions are read from what the programs print', () => {
   assert.deepEqual(readVersion('nats-server: v2.9.10\n'), [2, 9]);
   assert.deepEqual(readVersion('Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0'), [7, 0]);
+  assert.deepEqual(readVersion('Chromium 156.0.8078.79 built on Debian GNU/Linux 12 (bookworm)'), [156, 0]);
+  assert.equal(
+    readVersion("Command '/usr/bin/chromium-browser' requires the chromium snap to be installed."),
+    undefined,
+  );
   assert.equal(readVersion('segmentation fault'), undefined);
   assert.ok(isAtLeast([2, 10], [2, 9]) && isAtLeast([8, 0], [7, 0]) && !isAtLeast([6, 2], [7, 0]));
+});
+
+test('Ubuntu is told from what is derived from it, and from Debian', () => {
+  assert.ok(isUbuntu('NAME="Ubuntu"\nID=ubuntu\nID_LIKE=debian\n'));
+  assert.ok(!isUbuntu('NAME="Linux Mint"\nID=linuxmint\nID_LIKE="ubuntu debian"\n'));
+  assert.ok(!isUbuntu('NAME="Debian GNU/Linux"\nID=debian\n'));
 });
 
 test('the names of dependencies are read, of alternatives the first', () => {
