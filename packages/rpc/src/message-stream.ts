@@ -8,7 +8,7 @@ export type Duplex<In, Out> = {
   /** Address of the other end: for logs, never for callers. */
   readonly peer: string;
   readonly open: boolean;
-  /** Encoded bytes that were accepted and have not left this process. */
+  /** Encoded bytes that were accepted and have not left this process; at a server's end without those of `writeAhead`. */
   readonly bufferedBytes: number;
   /**
    * Queues a message; it is encoded before this returns, so it may be reused. False: closed, or `bufferedBytes` has reached

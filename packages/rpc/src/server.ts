@@ -3,6 +3,7 @@ import { MAX_MESH_MESSAGE_BYTES } from './channel.ts';
 import { Health } from './health.ts';
 import { type GrpcService, serviceOf } from './method.ts';
 import { credentialsOf, type ServerTls } from './server-tls.ts';
+import { writeAhead } from './write-ahead.ts';
 
 export type GrpcServerOptions = {
   host: string;
@@ -49,6 +50,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     ...SERVER_OPTIONS,
     ...(options.publicDoor === true ? DOOR_OPTIONS : {}),
     'grpc.max_receive_message_length': options.maxReceiveBytes,
+    interceptors: [writeAhead],
   });
   const health = new Health(namesOf(options.services));
   for (const { definition, handlers } of [...options.services, health.service()])
