@@ -113,7 +113,7 @@ function onnxBackend(session: Ort.InferenceSession, provider: string, { fetches 
       return { name, datatype, shape: [...output.dims], data: output.data as unknown as NumericArray | string[] };
     });
   };
-  return { provider, run };
+  return { provider, run, release: () => session.release() };
 }
 
 type Waiting = { kind: number; payload: Uint8Array; stampMs: number };
@@ -154,6 +154,8 @@ function readBatch(message: Uint8Array): RunBatch | undefined {
 async function handle({ kind, payload, stampMs }: Waiting): Promise<void> {
   if (kind === FRAME.load) {
     await write(FRAME.loaded, loadedModelCodec.encode(await session.load(loadModelCodec.decode(payload))));
+  } else if (kind === FRAME.release) {
+    await session.release(loadModelCodec.decode(payload));
   } else if (kind === FRAME.run) {
     const batch = readBatch(payload);
     const result = batch === undefined ? UNREADABLE : await session.run(batch, hostNowMs() - stampMs);

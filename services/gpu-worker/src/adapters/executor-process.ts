@@ -63,6 +63,11 @@ export class ExecutorProcess {
     this.#write(FRAME.load, loadModelCodec.encode(model), 0);
   }
 
+  /** It needs this version no more; no batch of it follows. */
+  release(model: LoadModel): void {
+    this.#write(FRAME.release, loadModelCodec.encode(model), 0);
+  }
+
   /** @param message A serialized BatcherMessage, passed on as it is. @param arrivedMs On the host's clock. */
   run(message: Uint8Array, arrivedMs: number): void {
     this.#write(FRAME.run, message, arrivedMs);

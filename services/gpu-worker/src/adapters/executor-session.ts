@@ -1,5 +1,6 @@
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { monotonicClock } from '@spillway/lifecycle/clock';
+import type { Backend } from '../core/backend.ts';
 import {
   type BatchResult,
   type LoadedModel,
@@ -18,7 +19,7 @@ const keyOf = ({ model, version, variant }: Key): string => `${model}/${version}
 /** What an executor does, without its pipe: hosts the sessions of its models and runs one batch at a time. */
 export class ExecutorSession {
   readonly #openGraph: OpenGraph;
-  readonly #runners = new Map<string, ModelRunner>();
+  readonly #hosted = new Map<string, { runner: ModelRunner; backend: Backend }>();
 
   constructor(openGraph: OpenGraph) {
     this.#openGraph = openGraph;
@@ -68,12 +69,21 @@ export class ExecutorSession {
 
   #keep({ model, version, worker }: LoadModel, variant: string, { graph, backend }: OpenedModel): void {
     const runner = new ModelRunner({ worker, model, version, graph, backend, clock: monotonicClock });
-    this.#runners.set(keyOf({ model, version, variant }), runner);
+    this.#hosted.set(keyOf({ model, version, variant }), { runner, backend });
+  }
+
+  /** Lets go of a version with its variants. */
+  async release({ model, version }: Pick<LoadModel, 'model' | 'version'>): Promise<void> {
+    for (const [key, { backend }] of this.#hosted) {
+      if (!key.startsWith(keyOf({ model, version, variant: '' }))) continue;
+      this.#hosted.delete(key);
+      await backend.release?.();
+    }
   }
 
   /** @param waitedMs Since the batch reached the worker. */
   run(batch: RunBatch, waitedMs: number): Promise<BatchResult> {
-    const runner = this.#runners.get(keyOf(batch));
+    const runner = this.#hosted.get(keyOf(batch))?.runner;
     return runner === undefined ? Promise.resolve(unknownModel(batch)) : runner.run(batch, waitedMs);
   }
 }

@@ -139,14 +139,14 @@ export class ExecutorSlot {
   }
 
   /**
-   * It runs these versions of a model no more, or none of them; the sessions stay in the process until that ends. Batches that it
-   * has are not touched.
+   * It runs these versions of a model no more, or none of them, once it has run the batches that it has. Their sessions are released,
+   * which gives back a part of their memory; the rest comes with the end of the process.
    */
   retire(model: string, versions?: readonly string[]): void {
     for (const load of [...this.#loads]) {
       if (load.model !== model || (versions !== undefined && !versions.includes(load.version))) continue;
       this.forget(model, load.version);
-      this.#hosted.delete(`${model}/${load.version}`);
+      if (this.#hosted.delete(`${model}/${load.version}`)) this.#process?.release(load);
     }
     this.retired ||= this.#loads.length === 0 && this.#models.includes(model);
   }

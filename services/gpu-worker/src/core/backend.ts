@@ -13,4 +13,6 @@ export type Backend = {
    * @throws Whatever the runtime says: for the log, never for a client.
    */
   run(inputs: readonly RunTensor[]): Promise<RunTensor[]>;
+  /** Gives back what it can of its memory; no run follows. Absent: there is nothing to give back. */
+  release?(): Promise<void>;
 };

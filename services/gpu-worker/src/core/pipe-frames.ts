@@ -3,7 +3,7 @@
  * kind u32, stamp f64), then the payload, a protobuf message of executor.proto. `stamp` is a time of the host's monotonic
  * clock, which all processes of one host share, or 0.
  */
-export const FRAME = { load: 1, loaded: 2, run: 3, done: 4 } as const;
+export const FRAME = { load: 1, loaded: 2, run: 3, done: 4, release: 5 } as const;
 export type FrameKind = (typeof FRAME)[keyof typeof FRAME];
 
 export const HEADER_BYTES = 16;
