@@ -18,12 +18,29 @@ export type StepResult = { name: string; exitCode: number; runs: TestRun[] };
 
 export type TestTotals = { passed: number; failed: number; lines: string[] };
 
-/** @throws SyntaxError when a run was cut off while it wrote. */
-export const parseReport = (text: string): TestRun[] =>
-  text
+/** What the reporter writes: a line when a run begins and one when it has ended. */
+export type ReportLine = { pid: number } & ({ begun: string } | { ended: TestRun });
+
+/**
+ * A run that began and never ended counts as one failed test: a test that ends the process would hide all those behind it.
+ * @throws SyntaxError when a run was cut off while it wrote.
+ */
+export function parseReport(text: string): TestRun[] {
+  const lines = text
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as TestRun);
+    .map((line) => JSON.parse(line) as ReportLine);
+  const ended = new Map(lines.flatMap((line) => ('ended' in line ? [[line.pid, line.ended]] : [])));
+  return lines.flatMap((line) => ('begun' in line ? [ended.get(line.pid) ?? cutOff(line.begun)] : []));
+}
+
+const cutOff = (workspace: string): TestRun => ({
+  workspace,
+  passed: 0,
+  failed: [{ name: 'the process ended before all of its tests had', file: '', reason: '' }],
+  skipped: [],
+  files: [],
+});
 
 /**
  * Sums steps up. One that failed without a failed test (a type error, a crash before the first test) counts as one failure, so

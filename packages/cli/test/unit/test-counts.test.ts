@@ -43,7 +43,16 @@ test('the slowest files come first, whatever workspace they are of', () => {
   );
 });
 
-test('a report has one run in each line', () => {
+test('a report has a line for the beginning and the end of each run', () => {
   const runs = [run(1), run(2, ['x'])];
-  assert.deepEqual(parseReport(`${runs.map((r) => JSON.stringify(r)).join('\n')}\n`), runs);
+  const lines = runs.flatMap((ended, pid) => [
+    { pid, begun: '@spillway/a' },
+    { pid, ended },
+  ]);
+  assert.deepEqual(parseReport(`${lines.map((line) => JSON.stringify(line)).join('\n')}\n`), runs);
+});
+
+test('a run that began and did not end is a failure', () => {
+  const [cut] = parseReport('{"pid":1,"begun":"@spillway/a"}\n');
+  assert.equal(totalsOf([step(0, cut!)], true).failed, 1);
 });
