@@ -1,5 +1,7 @@
+import { hash } from 'node:crypto';
 import type { Bus } from '@spillway/bus/bus';
 import { type PulledMessage, PullSource } from '@spillway/bus/pull';
+import { CLASSES, classRank } from '@spillway/contracts/classes';
 import { HEADERS } from '@spillway/contracts/headers';
 import { isName } from '@spillway/contracts/names';
 import { EVENT_DELIVERIES, EVENTS_CONSUMER } from '@spillway/contracts/streams';
@@ -10,6 +12,7 @@ import { type OpenedEvent, openEvent } from '../core/event-envelope.ts';
 import { checkOutputs, type EventRequest, expired, readEvent } from '../core/event-request.ts';
 import type { Prepared } from '../core/pipeline.ts';
 import { ticket } from '../core/receipt.ts';
+import { refusalOf } from '../core/refusal.ts';
 import type { InferRequest } from '../core/request.ts';
 import type { EventsObserver } from '../telemetry.ts';
 import type { DoorContext } from './door-context.ts';
@@ -36,6 +39,8 @@ type Call = {
   parent: string;
   traceparent: string;
   requestId: string;
+  /** SHA-256 (hex) of what was asked. */
+  digest: string;
   request?: InferRequest;
 };
 
@@ -109,17 +114,49 @@ export class EventsDoor {
     const parent = message.header(HEADERS.traceparent) ?? opened.cloudEvent?.traceparent ?? '';
     const asked = message.header(HEADERS.requestId);
     const requestId = asked !== undefined && isName(asked) ? asked : ids.next();
-    const call: Call = { opened, startMs: clock.now(), parent, traceparent: observer.begin(parent), requestId };
+    const digest = hash('sha256', opened.cloudEvent?.data ?? message.payload, 'hex');
+    const call: Call = { opened, startMs: clock.now(), parent, traceparent: observer.begin(parent), requestId, digest };
     try {
-      const event = this.#read(message, call);
-      call.request = event.request;
-      const prepared = await this.#prepare(event);
-      await this.#publish(call, event, prepared);
+      const version = (await this.#isRepeated(call)) ? '' : await this.#keep(call, message);
       const accepted = this.#settle(message, () => message.ack());
-      if (accepted) observer.end({ door: 'events', ...call, receipt: ticket(prepared.route.version) });
+      if (accepted) observer.end({ door: 'events', ...call, receipt: ticket(version) });
     } catch (thrown) {
       await this.#refuse(message, call, SpillwayError.from(thrown));
     }
+  }
+
+  /**
+   * Its job was named before by the same request: nothing is to be done, but to tell the result to whom it was not told. A replay
+   * is meant to run again. @throws SpillwayError `CONFLICT`: by another request.
+   */
+  async #isRepeated({ opened, digest }: Call): Promise<boolean> {
+    const { job, isNamed, model } = opened;
+    if (job === undefined || !isNamed || job.replay > 0) return false;
+    const found = await this.#context.jobs.find(job, { digest, model });
+    if (found !== undefined) await this.#jobs.tellAgain(job);
+    return found !== undefined;
+  }
+
+  /** @returns The version of the model that the job will run. */
+  async #keep(call: Call, message: PulledMessage): Promise<string> {
+    const event = this.#read(message, call);
+    call.request = event.request;
+    const onQuota = this.#passQuota(event.request);
+    const prepared = await this.#prepare(event);
+    const isNew = await this.#publish(call, event, prepared);
+    const { keyId, model } = event.request;
+    if (isNew && onQuota) this.#context.jobQuota.charge(keyId, model, prepared.item.cost);
+    return prepared.route.version;
+  }
+
+  /** @returns Whether the job is to be charged. @throws SpillwayError `QUOTA_EXCEEDED`: the event waits until there is quota again. */
+  #passQuota(request: InferRequest): boolean {
+    const { jobQuota, clock } = this.#context;
+    const rank = classRank(request.trafficClass);
+    const decision = jobQuota.decide(request.keyId, rank, clock.now());
+    if (decision.rung === 'refused') throw refusalOf(decision);
+    request.trafficClass = CLASSES[decision.rank] ?? request.trafficClass;
+    return decision.rank === rank;
   }
 
   #read(message: PulledMessage, call: Call): EventRequest {
@@ -154,27 +191,36 @@ export class EventsDoor {
     }
   }
 
-  async #publish(call: Call, event: EventRequest, prepared: Prepared): Promise<void> {
+  /** @returns Whether JetStream did not have the job before. */
+  async #publish(call: Call, event: EventRequest, prepared: Prepared): Promise<boolean> {
     const { deadlineMs, outputs, request } = event;
-    const { parent, traceparent, opened } = call;
+    const { parent, traceparent, opened, digest } = call;
     if (this.#context.clock.now() >= deadlineMs) throw expired();
     checkOutputs(outputs, prepared.model);
     if (opened.job === undefined) throw new Error('bug: a request was read from an event without a tenant');
     const { tenant, job, originSubject, ...origin } = opened.job;
-    await this.#jobs.publish({
-      address: { tenant, job },
+    const address = { tenant, job };
+    if (opened.isNamed && origin.replay === 0) {
+      const order = { address, named: false, digest, request, prepared, outputs, deadlineMs, parent };
+      return (await this.#context.jobs.take({ ...order, event: { origin, originSubject } })).isNew;
+    }
+    const { trafficClass } = request;
+    const { duplicate } = await this.#jobs.publish({
+      address,
       origin: { ...origin, outputs },
       originSubject,
-      trafficClass: request.trafficClass,
+      trafficClass,
       deadlineMs,
       parent,
       traceparent,
       prepared,
     });
+    return !duplicate;
   }
 
   /** By the table: later again, or stored as an error, copied, and only then terminated. */
   async #refuse(message: PulledMessage, call: Call, error: SpillwayError): Promise<void> {
+    const isConflict = error.code === 'CONFLICT'; // the result of that name is another request's
     const action = toJetstream(error, message.deliveries, EVENT_DELIVERIES);
     if (action.kind === 'nak') {
       this.#delay(message, action.delayMs, error);
@@ -182,7 +228,8 @@ export class EventsDoor {
     }
     const { job, model } = call.opened;
     try {
-      if (job !== undefined) await this.#jobs.storeError(job, error, call.requestId, model);
+      if (job !== undefined && isConflict) this.#jobs.tellError(job, error, call.requestId, model);
+      else if (job !== undefined) await this.#jobs.storeError(job, error, call.requestId, model);
       await this.#jobs.bury(message, job?.job, error);
       if (this.#settle(message, () => message.term())) this.#context.observer.end({ door: 'events', ...call, error });
     } catch (thrown) {

@@ -1,9 +1,10 @@
 import type { Bus, PubAck } from '@spillway/bus/bus';
-import { bury, storeResult } from '@spillway/bus/job-end';
+import { bury, repeatResult, storeResult } from '@spillway/bus/job-end';
 import type { TrafficClass } from '@spillway/contracts/classes';
+import { HEADERS } from '@spillway/contracts/headers';
 import { errorMessage, HEADER_BYTES, jobKey } from '@spillway/contracts/job-messages';
 import { type Job, type WorkFrame, workFrameCodec } from '@spillway/contracts/messages';
-import { jobsSubject } from '@spillway/contracts/subjects';
+import { jobsSubject, resultSubject } from '@spillway/contracts/subjects';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Clock } from '@spillway/lifecycle/clock';
 import { ATTRIBUTES, SPANS } from '@spillway/telemetry/names';
@@ -23,6 +24,8 @@ export type DurableJob = {
   parent: string;
   traceparent: string;
   prepared: Prepared;
+  /** SHA-256 (hex) of what was asked. Absent: nobody will hold a repetition against it. */
+  digest?: string;
 };
 
 /** The durable side of the mesh as the doors write it. Every call resolves when JetStream has acknowledged. */
@@ -36,6 +39,10 @@ export type JobStream = {
     requestId: string,
     model?: string,
   ): Promise<void>;
+  /** Says an error where the publisher wants its result as well, and stores nothing: what is stored there is another request's. */
+  tellError(address: JobAddress & Partial<Job>, error: SpillwayError, requestId: string, model: string): void;
+  /** Says there what is stored of the job, if it has ended. @throws SpillwayError. */
+  tellAgain(address: JobAddress & Partial<Job>): Promise<void>;
   /** Keeps a copy of an event that can be published again. @throws SpillwayError. */
   bury(event: EventMessage & { deliveries: number }, job: string | undefined, error: SpillwayError): Promise<void>;
 };
@@ -66,11 +73,14 @@ function jobFrame(job: DurableJob, gateway: string, nowMs: number): WorkFrame {
   };
 }
 
+const errorOf = (address: JobAddress & Partial<Job>, error: SpillwayError, requestId: string, model: string) =>
+  errorMessage({ ackSubject: '', originSubject: '', traceparent: '', ...address, requestId }, model, error);
+
 export function jobStream({ bus, clock }: { bus: Bus; clock: Clock }): JobStream {
   const maxBytes = () => bus.maxPayload - HEADER_BYTES;
   return {
     publish: async (job) => {
-      const { trafficClass, traceparent } = job;
+      const { trafficClass, traceparent, digest } = job;
       const { model } = job.prepared.model;
       const startMs = clock.now();
       const bytes = workFrameCodec.encode(jobFrame(job, bus.instance, startMs));
@@ -97,6 +107,7 @@ export function jobStream({ bus, clock }: { bus: Bus; clock: Clock }): JobStream
       try {
         const ack = await bus.publishToStream(jobsSubject(trafficClass, model), bytes, {
           msgId: jobKey({ ...job.address, ...job.origin }),
+          ...(digest !== undefined && { headers: { [HEADERS.digest]: digest } }),
         });
         trace();
         return ack;
@@ -107,8 +118,14 @@ export function jobStream({ bus, clock }: { bus: Bus; clock: Clock }): JobStream
       }
     },
     storeError: async (address, error, requestId, model = '') => {
-      const job: Job = { ackSubject: '', originSubject: '', traceparent: '', ...address, requestId };
-      await storeResult(bus, errorMessage(job, model, error));
+      await storeResult(bus, errorOf(address, error, requestId, model));
+    },
+    tellError: (address, error, requestId, model) => {
+      const { replyTo, payload, headers } = errorOf(address, error, requestId, model);
+      if (replyTo !== '') bus.publish(replyTo, payload, { headers });
+    },
+    tellAgain: async ({ tenant, job, replyTo = '' }) => {
+      if (replyTo !== '') await repeatResult(bus, resultSubject(tenant, job), replyTo);
     },
     bury: (event, job, error) =>
       bury(bus, {

@@ -1,36 +1,41 @@
 import { hash } from 'node:crypto';
-import type { JobRecord } from '@spillway/contracts/buckets';
+import { CLASSES, classRank } from '@spillway/contracts/classes';
 import type { Name } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { requestJobId } from '../core/job-id.ts';
+import { refusalOf } from '../core/refusal.ts';
 import type { InferRequest, Prepared } from '../core/request.ts';
 import type { InferContext } from './door-context.ts';
+import type { TakenJob } from './job-desk.ts';
 
 /** Look-ups of a job may take so long before it is refused as retryable. */
 const MAX_PREPARE_MS = 5_000;
 
+/**
+ * A request that is ready to become a job. `deadlineMs` is on the gateway's clock; Infinity: none. `onQuota`: what it costs is
+ * still to be charged to its key.
+ */
+export type ReadyTicket = { prepared: Prepared; deadlineMs: number; onQuota: boolean };
+
 /** A request that becomes a job, at any door. */
-export type TicketOrder = {
+export type TicketOrder = ReadyTicket & {
   request: InferRequest;
-  prepared: Prepared;
   /** What was asked, as it came: a repetition under the same key is held against it. */
   body: Uint8Array;
   /** The caller's idempotency key, or the id that the caller chose for the job; neither: it gets one of its own. */
   key?: string | undefined;
   job?: string | undefined;
   outputs: string[];
-  /** On the gateway's clock; Infinity: none. */
-  deadlineMs: number;
   parent: string;
 };
 
 /** Resolves when the job is stored. @throws SpillwayError. */
-export async function takeTicket({ ids, jobs }: InferContext, order: TicketOrder): Promise<JobRecord> {
+export async function takeTicket({ ids, jobs, jobQuota }: InferContext, order: TicketOrder): Promise<TakenJob> {
   if (jobs === undefined) throw new SpillwayError('UNSUPPORTED', 'prefer: respond-async is not served here');
-  const { request, prepared, body, key, outputs, deadlineMs, parent } = order;
-  const { tenant, model } = request;
+  const { request, prepared, body, key, outputs, deadlineMs, parent, onQuota } = order;
+  const { tenant, model, keyId } = request;
   const job = order.job ?? requestJobId({ tenant, model, unique: ids.next(), key });
-  return jobs.take({
+  const taken = await jobs.take({
     address: { tenant: tenant as Name, job },
     named: order.job !== undefined || key !== undefined,
     digest: hash('sha256', body, 'hex'),
@@ -40,17 +45,33 @@ export async function takeTicket({ ids, jobs }: InferContext, order: TicketOrder
     deadlineMs,
     parent,
   });
+  if (taken.isNew && onQuota) jobQuota?.charge(keyId, model, prepared.item.cost);
+  return taken;
 }
 
-/** `prefer: respond-async`: the deadline that the caller gave is the job's; without one it has as long as it takes. */
+/**
+ * `prefer: respond-async`: the deadline that the caller gave is the job's; without one it has as long as it takes. Refused when the
+ * quota of its key is used up; the class may be lowered instead.
+ */
 export function prepareTicket(
-  { pipeline }: InferContext,
+  { pipeline, jobQuota, clock }: InferContext,
   request: InferRequest,
-  handover: { ready(prepared: Prepared, deadlineMs: number): void; failed(error: SpillwayError): void },
+  handover: { ready(ticket: ReadyTicket): void; failed(error: SpillwayError): void },
 ): void {
-  const { budgetMs = Number.POSITIVE_INFINITY, receivedAtMs } = request;
+  const { budgetMs = Number.POSITIVE_INFINITY, receivedAtMs, trafficClass } = request;
+  const rank = classRank(trafficClass);
+  const decision = jobQuota?.decide(request.keyId, rank, clock.now());
+  if (decision?.rung === 'refused') {
+    handover.failed(refusalOf(decision));
+    return;
+  }
+  request.trafficClass = CLASSES[decision?.rank ?? rank] ?? trafficClass;
+  const onQuota = decision?.rank === rank;
   pipeline.prepare(
     { ...request, budgetMs: Math.min(MAX_PREPARE_MS, budgetMs) },
-    { ready: (prepared) => handover.ready(prepared, receivedAtMs + budgetMs), failed: handover.failed },
+    {
+      ready: (prepared) => handover.ready({ prepared, deadlineMs: receivedAtMs + budgetMs, onQuota }),
+      failed: handover.failed,
+    },
   );
 }

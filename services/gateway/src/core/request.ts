@@ -35,7 +35,8 @@ export type InferRequest = {
   traceparent: string;
 };
 
-export type CacheOutcome = 'hit' | 'miss' | 'stale' | 'bypass';
+/** `joined`: an identical request was running already. */
+export type CacheOutcome = 'hit' | 'miss' | 'joined' | 'stale' | 'bypass';
 
 /** What is known about how a request was answered. */
 export type Receipt = {

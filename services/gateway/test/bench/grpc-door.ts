@@ -17,6 +17,7 @@ import { createLogger } from '@spillway/telemetry/logger';
 import { createMetrics } from '@spillway/telemetry/metrics';
 import { openGrpcDoor } from '../../src/adapters/grpc-door.ts';
 import { Admission } from '../../src/core/admission/admission.ts';
+import { JobQuota } from '../../src/core/admission/job-quota.ts';
 import { KeyRing } from '../../src/core/identity.ts';
 import { ModelStatistics } from '../../src/core/model-statistics.ts';
 import { Pipeline } from '../../src/core/pipeline.ts';
@@ -93,7 +94,17 @@ async function serveDoor(): Promise<number> {
       admission,
       statistics: { gather: async () => [] },
       observer,
-      jobs: { take: noJobs, view: noJobs, ended: noJobs, cancel: noJobs, list: noJobs },
+      jobQuota: new JobQuota(admission, Math.random),
+      jobs: {
+        take: noJobs,
+        find: noJobs,
+        view: noJobs,
+        ended: noJobs,
+        changed: noJobs,
+        cancel: noJobs,
+        list: noJobs,
+      },
+      keyed: { submit: (_call, request, settle) => pipeline.submit(request, settle) },
       maxBodyBytes: 4 << 20,
       isReady: () => true,
     },

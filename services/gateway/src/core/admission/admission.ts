@@ -3,7 +3,7 @@ import type { GatewayLoad, LoadState } from '@spillway/contracts/messages';
 import { Answers } from './answers.ts';
 import { CpuGuard } from './cpu-guard.ts';
 import { applyLevel, newEffects } from './effects.ts';
-import { type Around, Ladder } from './ladder.ts';
+import { type Around, imsPerCost, Ladder } from './ladder.ts';
 import { Levers } from './levers.ts';
 import { ModelAdmission } from './model-admission.ts';
 import { KEYS_TOPIC, Quotas } from './quotas.ts';
@@ -18,7 +18,6 @@ export type { Candidate, Decision, Effects, ModelFacts, Unread } from './types.t
 
 /** A tick that comes much too early would divide by nothing. */
 const LEAST_TICK_MS = 1;
-const LOWEST_RANK = 2;
 const BRAKE_HINT_MS = 1_000;
 
 /**
@@ -70,11 +69,9 @@ export class Admission {
 
   setModel(record: AdmittedModel): void {
     const known = this.#models.get(record.model);
-    if (known !== undefined) known.update(record, this.#nowMs);
-    else {
-      const options = { settings: this.#settings, instance: this.#instance, random: this.#random, nowMs: this.#nowMs };
-      this.#models.set(record.model, new ModelAdmission(record, options));
-    }
+    const options = { settings: this.#settings, instance: this.#instance, random: this.#random, nowMs: this.#nowMs };
+    if (known === undefined) this.#models.set(record.model, new ModelAdmission(record, options));
+    else known.update(record, this.#nowMs);
   }
 
   removeModel(model: string): void {
@@ -96,6 +93,12 @@ export class Admission {
   /** What the family of this key may use. Undefined: no quota. */
   quotaOf(keyId: string): ReturnType<Quotas['get']> {
     return this.#quotaed ? this.#quotas.get(keyId) : undefined;
+  }
+
+  /** What a request of this cost takes of an instance, ms. */
+  imsOf(model: string, cost: number): number {
+    const known = this.#models.get(model);
+    return known === undefined ? cost : cost * imsPerCost(known, '');
   }
 
   /** @param epochMs The wall clock at `nowMs`. */
@@ -157,7 +160,7 @@ export class Admission {
       key.onOffered();
       if (key.isUsedUp(nowMs)) {
         if (!key.lowers) return this.#answers.refused(rank, 'quota', key.nextFreeMs(nowMs) - nowMs);
-        rank = Math.min(LOWEST_RANK, Math.max(rank, key.rank + 1));
+        rank = key.lowered(rank);
         key = undefined; // what goes on one class lower is not on its quota
       }
     }
@@ -201,8 +204,7 @@ export class Admission {
   }
 
   busAway(away: boolean, nowMs: number): void {
-    if (!away) this.#awaySinceMs = undefined;
-    else this.#awaySinceMs ??= nowMs;
+    this.#awaySinceMs = away ? (this.#awaySinceMs ?? nowMs) : undefined;
   }
 
   /** @param transitMs Delay on the bus beyond the fastest: the state was true so long before `nowMs`. */
@@ -213,8 +215,7 @@ export class Admission {
 
   /** How late the event loop was, every 20 ms, and the share of the last time in which it worked. */
   observeLag(lagMs: number, nowMs: number, utilization = 1): void {
-    let isFlood = false;
-    for (const model of this.#models.values()) if (model.isFlooded(nowMs)) isFlood = true;
+    const isFlood = this.#models.values().some((model) => model.isFlooded(nowMs));
     this.#guard.observe({ lagMs, utilization, isFlood });
   }
 
@@ -254,8 +255,7 @@ export class Admission {
   }
 
   busy(model: string, nowMs: number): boolean {
-    if (model === KEYS_TOPIC) return !this.#quotas.quiet;
-    return this.#models.get(model)?.busy(nowMs) === true;
+    return model === KEYS_TOPIC ? !this.#quotas.quiet : this.#models.get(model)?.busy(nowMs) === true;
   }
 
   /** Whether that class is being cut or is near it, or the model is in brown-out: work ahead of the decision may be wasted. */
@@ -277,8 +277,7 @@ export class Admission {
   /** How long after its publication an unanswered request is worth sending again; Infinity: it is not. */
   resubmitAfterMs(model: string, rank: number, budgetMs: number, predictedFinishMs: number): number {
     const view = this.#models.get(model)?.view;
-    if (view === undefined) return Number.POSITIVE_INFINITY;
-    return this.#resubmission.afterMs(view, rank, budgetMs, predictedFinishMs);
+    return view ? this.#resubmission.afterMs(view, rank, budgetMs, predictedFinishMs) : Number.POSITIVE_INFINITY;
   }
 
   /** Whether it may be sent again now; if so, its budget is charged. */

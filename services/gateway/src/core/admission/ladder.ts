@@ -188,7 +188,7 @@ export class Ladder {
 }
 
 /** ims of one unit of cost; 1 until a batcher has told what a run takes. */
-const imsPerCost = ({ view }: ModelAdmission, variant: string): number =>
+export const imsPerCost = ({ view }: ModelAdmission, variant: string): number =>
   view.times.known ? view.times.imsPerCost(variant) : 1;
 
 /** When its batch will start and its answer be here, in a batch as large as what waits makes it. */

@@ -25,7 +25,7 @@ type Operation = {
   plain?: boolean;
 };
 
-const INFER_HEADERS = ['class', 'timeout', 'requestId', 'accept', 'receipt', 'cache', 'traceparent'];
+const INFER_HEADERS = ['class', 'timeout', 'requestId', 'accept', 'receipt', 'idempotency', 'cache', 'traceparent'];
 const SIMPLE = {
   inputs: ['INPUT0', 'INPUT1'].map((name) => ({ name, datatype: 'INT32', shape: [1, 16], data: Array(16).fill(1) })),
 };
