@@ -4,6 +4,7 @@ import { HEADERS } from '@spillway/contracts/headers';
 import type { Name } from '@spillway/contracts/names';
 import { isErrorCode } from '@spillway/errors/catalogue';
 import { SpillwayError } from '@spillway/errors/spillway-error';
+import { crashPoint } from '@spillway/lifecycle/crash-point';
 import type { KeyQuota } from '../core/admission/key-quota.ts';
 import { hrefOf, isOpen, type JobView, writeJob } from '../core/job-view.ts';
 import type { Preference } from '../core/prefer.ts';
@@ -75,6 +76,7 @@ export class HttpTickets {
       res.once('close', () => left.abort());
       view = await jobs?.ended(address, preference.waitMs, left.signal);
     } else if (!isNew) view = await jobs?.view(address);
+    crashPoint('gateway.before-202');
     if (res.destroyed) return;
     const receipt = ticket(version);
     const pairs: string[] = [];

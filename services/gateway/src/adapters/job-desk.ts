@@ -8,6 +8,7 @@ import { JOBS_STREAM, RESULTS_STREAM } from '@spillway/contracts/streams';
 import { jobsSubject, resultSubject } from '@spillway/contracts/subjects';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Clock } from '@spillway/lifecycle/clock';
+import { crashPoint } from '@spillway/lifecycle/crash-point';
 import type { JobAddress } from '../core/event-envelope.ts';
 import { checkOutputs } from '../core/event-request.ts';
 import { endedJob, isOpen, type JobState, type JobView, openJob } from '../core/job-view.ts';
@@ -136,6 +137,7 @@ export function jobDesk({ bus, clock, epochMs, running }: JobDeskOptions): JobDe
         prepared,
         digest,
       });
+      crashPoint('gateway.after-store');
       if (duplicate) await checkStored(seq, address.job, digest);
       const record: JobRecord = {
         ...address,
