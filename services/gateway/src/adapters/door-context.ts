@@ -17,7 +17,7 @@ export type DoorContext = {
   keys: KeyRing;
   pipeline: Pipeline;
   admission: Pick<Admission, 'atDoor' | 'beforeBody' | 'quotaOf'>;
-  jobQuota: Pick<JobQuota, 'decide' | 'charge'>;
+  jobQuota: Pick<JobQuota, 'decide' | 'hasAny' | 'charge'>;
   catalogue: ModelCatalogue;
   statistics: Pick<StatisticsExchange, 'gather'>;
   observer: RequestObserver;

@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Bus } from '@spillway/bus/bus';
 import { type PulledMessage, PullSource } from '@spillway/bus/pull';
-import { CLASSES, classRank } from '@spillway/contracts/classes';
 import { HEADERS } from '@spillway/contracts/headers';
 import { isName } from '@spillway/contracts/names';
 import { EVENT_DELIVERIES, EVENTS_CONSUMER } from '@spillway/contracts/streams';
@@ -12,7 +11,6 @@ import { type OpenedEvent, openEvent } from '../core/event-envelope.ts';
 import { checkOutputs, type EventRequest, expired, readEvent } from '../core/event-request.ts';
 import type { Prepared } from '../core/pipeline.ts';
 import { ticket } from '../core/receipt.ts';
-import { refusalOf } from '../core/refusal.ts';
 import type { InferRequest } from '../core/request.ts';
 import type { EventsObserver } from '../telemetry.ts';
 import type { DoorContext } from './door-context.ts';
@@ -149,14 +147,15 @@ export class EventsDoor {
     return prepared.route.version;
   }
 
-  /** @returns Whether the job is to be charged. @throws SpillwayError `QUOTA_EXCEEDED`: the event waits until there is quota again. */
+  /**
+   * Beyond its tenant's quota an event goes as bulk. It is neither refused nor handed back: all tenants share one consumer, and what
+   * one of them has handed back would keep the others' events waiting. @returns Whether the job is to be charged.
+   */
   #passQuota(request: InferRequest): boolean {
     const { jobQuota, clock } = this.#context;
-    const rank = classRank(request.trafficClass);
-    const decision = jobQuota.decide(request.keyId, rank, clock.now());
-    if (decision.rung === 'refused') throw refusalOf(decision);
-    request.trafficClass = CLASSES[decision.rank] ?? request.trafficClass;
-    return decision.rank === rank;
+    const onQuota = jobQuota.hasAny(request.keyId, clock.now());
+    if (!onQuota) request.trafficClass = 'bulk';
+    return onQuota;
   }
 
   #read(message: PulledMessage, call: Call): EventRequest {

@@ -27,6 +27,13 @@ export class JobQuota {
     return this.#answers.refused(rank, 'quota', key.nextFreeMs(nowMs) - nowMs);
   }
 
+  /** Whether the key has any of its quota left, for jobs that are taken all the same. */
+  hasAny(keyId: string, nowMs: number): boolean {
+    const key = this.#admission.quotaOf(keyId);
+    key?.onOffered();
+    return key?.isUsedUp(nowMs) !== true;
+  }
+
   /** A job was taken. @param cost As its `WorkItem` has it. */
   charge(keyId: string, model: string, cost: number): void {
     this.#admission.quotaOf(keyId)?.charge(this.#admission.imsOf(model, cost));
