@@ -102,6 +102,25 @@ test('submit can wait, and one idempotency key is one job', async () => {
   assert.equal(again.out.split(' ')[0], first.out.split(' ')[0]);
 });
 
+test('the lines of a file become jobs; a line that cannot is named', async () => {
+  const line = (n: number, of: object = {}) => {
+    const input = (name: string) => ({ name, datatype: 'INT32', shape: [1, 16], data: Array(16).fill(n) });
+    return JSON.stringify({ model: 'simple', inputs: [input('INPUT0'), input('INPUT1')], ...of });
+  };
+  const file = join(home, 'jobs.jsonl');
+  const lines = Array.from({ length: 600 }, (_, n) => line(n));
+  await writeFile(file, `${[...lines, '', line(7, { job: 'line-601' }), line(8, { model: 'nothing' })].join('\n')}\n`);
+  const { code, out, err } = await cli('jobs', 'batch', file);
+  const ids = out.trim().split('\n');
+  assert.deepEqual([code, ids.length, new Set(ids).size, ids.includes('line-601')], [1, 601, 601, true]);
+  assert.match(err, /^line 603: MODEL_NOT_FOUND: .*$/m);
+  assert.match(err, /\n?601 accepted, 1 refused\n$/);
+  const one = await cli('jobs', 'wait', 'line-601');
+  assert.match(one.out, /OUTPUT0 {2}INT32 \[1, 16\] {2}\[14,14,/);
+  const missing = await cli('jobs', 'batch', '/no/such/file');
+  assert.match(missing.err, /^spillway: cannot read \/no\/such\/file: ENOENT/);
+});
+
 test('what cannot be done is said in one line, with the help that says more', async () => {
   const unknown = await cli('jobs', 'show', 'nobody-has-this');
   assert.equal(unknown.code, 1);

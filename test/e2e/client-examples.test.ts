@@ -22,6 +22,10 @@ const EXAMPLES: Record<string, { urls: () => string[]; prints: RegExp }> = {
   // How many of which depends on the machine.
   'under-load.ts': { urls: () => [mesh.url], prints: /(answered|refused .*|too late)'?: \d+/ },
   'job.ts': { urls: () => [mesh.url], prints: /succeeded\ncard_arrival, \w+\n$/ },
+  'many-jobs.ts': {
+    urls: () => [mesh.url],
+    prints: /^100 of 400 handed over\n.*\n.*\n400 of 400 .*\n10 results, the last is -?\d/,
+  },
   'event.ts': { urls: () => [mesh.nats.url, mesh.url], prints: /^client 111: 0\.10421/ },
 };
 

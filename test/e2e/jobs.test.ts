@@ -147,6 +147,29 @@ test('what cannot be read of the preference is refused, what is unknown of it is
   assert.equal((await ask('mlp', { prefer: 'handling=lenient' })).status, 200);
 });
 
+test('a job that a worker has begun says that it is running', async () => {
+  const x = { name: 'x', datatype: 'FP32', shape: [32, 1], data: Array(32).fill(0.25) }; // 104 ms of work
+  const text = JSON.stringify({ inputs: [x] });
+  const jobs = await Promise.all(
+    Array.from({ length: 12 }, async () => jobOf(await ask('simulated', { prefer: 'respond-async' }, text))),
+  );
+  const seen = new Set<string>();
+  for (let open = jobs; open.length > 0; ) {
+    const now = await Promise.all(open.map(async ({ href }) => jobOf(await call(href))));
+    for (const { state } of now) seen.add(state);
+    open = now.filter(({ state }) => state === 'queued' || state === 'running');
+  }
+  assert.deepEqual([...seen].sort(), ['queued', 'running', 'succeeded']);
+});
+
+test('an idempotency key gives the answer that it had; with another body it is a conflict', async () => {
+  const headers = { 'idempotency-key': 'at once' };
+  const [first, again] = [await ask('mlp', headers), await ask('mlp', headers)];
+  assert.deepEqual([first.status, again.status, again.headers.get('spillway-cache')], [200, 200, 'hit']);
+  assert.deepEqual(await again.json(), await first.json());
+  assert.equal((await ask('mlp', headers, body('mlp', 1))).status, 409);
+});
+
 test('who takes tickets is not refused for want of time: what cannot be in time becomes a job, and every job ends', async () => {
   const row = JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 1], data: [0.25] }] });
   const headers = { 'spillway-accept': 'wait, ticket', 'spillway-timeout-ms': '1000' };

@@ -1,19 +1,34 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { CRASH_POINTS } from '@spillway/lifecycle/crash-point';
 import { startMesh } from '@spillway/testing/mesh';
 import { jobChaos } from '../support/job-chaos.ts';
+import { doomed } from '../support/job-killer.ts';
 import { repositoryOf } from '../support/model-repository.ts';
 
-test('jobs while gateways, batchers, workers and NATS are killed: none lost, none stored twice, none mixed up', async () => {
+test('jobs while gateways, batchers, workers and NATS are killed, also at each crash point: none lost, none stored twice, none mixed up', async () => {
   await using models = await repositoryOf(['simple']);
   const scale = { gateway: 2, batcher: 2, 'gpu-worker': 2 };
-  await using mesh = await startMesh({ scale, models: models.dir });
-  const figures = await jobChaos(mesh, { jobs: 1_500, killEveryMs: 700, seed: 11, patienceMs: 60_000 });
-  const { lost, surfacedTwice, wrong, unknown, accepted, kills } = figures;
-  console.log(`${accepted} accepted after ${figures.attempts} attempts, killed ${JSON.stringify(kills)}`);
+  const crashAfter = 40;
+  await using mesh = await startMesh({
+    scale,
+    models: models.dir,
+    instanceEnv: (service, index) => doomed(service, index, (1 + index) * crashAfter),
+  });
+  const figures = await jobChaos(mesh, {
+    jobs: 1_000,
+    killEveryMs: 1_500,
+    crashAfter,
+    crashAgain: false,
+    seed: 6,
+    patienceMs: 60_000,
+  });
+  const { lost, surfacedTwice, wrong, unknown, accepted, kills, crashes } = figures;
+  console.log(`${accepted} accepted after ${figures.attempts} attempts`, { kills, crashes });
   assert.deepEqual(
     { lost, surfacedTwice, wrong, unknown, accepted },
-    { lost: [], surfacedTwice: [], wrong: [], unknown: [], accepted: 1_500 },
+    { lost: [], surfacedTwice: [], wrong: [], unknown: [], accepted: 1_000 },
   );
-  assert.ok(Object.keys(kills).length > 0, 'something was killed');
+  assert.ok((kills['nats-server'] ?? 0) > 0, 'NATS was killed');
+  assert.deepEqual(Object.keys(crashes).sort(), Object.values(CRASH_POINTS).flat().sort());
 });

@@ -1,8 +1,10 @@
 import { Agent } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { CrashPoint } from '@spillway/lifecycle/crash-point';
 import type { Mesh } from '@spillway/testing/mesh';
 import { connect, type NatsConnection } from 'nats';
 import { call } from './infer.ts';
+import { JobKiller } from './job-killer.ts';
 
 /** What the client's own history and the stream of results say together. */
 export type ChaosFigures = {
@@ -19,6 +21,8 @@ export type ChaosFigures = {
   unknown: string[];
   attempts: number;
   kills: Record<string, number>;
+  /** Processes that killed themselves, by the place. */
+  crashes: Partial<Record<CrashPoint, number>>;
   submitMs: number;
   endMs: number;
 };
@@ -27,6 +31,10 @@ export type ChaosOptions = {
   jobs: number;
   /** Time between two kills. */
   killEveryMs: number;
+  /** A process dies when it comes to its crash point for this time. */
+  crashAfter: number;
+  /** And at the place behind that in the life after, and so on; else it then lives until it is killed. */
+  crashAgain: boolean;
   seed: number;
   inFlight?: number;
   /** How long results may take after the last job was accepted. */
@@ -49,8 +57,8 @@ const jobBody = (n: number): string => {
 };
 
 /**
- * Jobs over HTTP, each under a key of its own and repeated until it is accepted, while processes are killed with SIGKILL and
- * restarted, NATS among them. Results are read from the stream itself.
+ * Jobs over HTTP, each under a key of its own and repeated until it is accepted, while processes are killed with SIGKILL at random
+ * moments, NATS among them, and kill themselves at crash points. Results are read from the stream itself.
  */
 export async function jobChaos(mesh: Mesh, options: ChaosOptions): Promise<ChaosFigures> {
   const { jobs, inFlight = 32, patienceMs, onProgress = () => undefined } = options;
@@ -66,10 +74,11 @@ export async function jobChaos(mesh: Mesh, options: ChaosOptions): Promise<Chaos
     unknown: [],
     attempts: 0,
     kills: {},
+    crashes: {},
     submitMs: 0,
     endMs: 0,
   };
-  const killer = new Killer(mesh, options, figures.kills);
+  await using killer = new JobKiller(mesh, options, figures);
   const startMs = performance.now();
   let next = 0;
   const submit = async (): Promise<void> => {
@@ -101,48 +110,12 @@ export async function jobChaos(mesh: Mesh, options: ChaosOptions): Promise<Chaos
   };
   await Promise.all(Array.from({ length: inFlight }, submit));
   figures.submitMs = performance.now() - startMs;
-  await killer.stop();
+  await killer.calm();
   agent.destroy();
   figures.accepted = accepted.size;
   await readResults(mesh, accepted, figures, { patienceMs, onProgress });
   figures.endMs = performance.now() - startMs;
   return figures;
-}
-
-/** Kills one process after the other in turn, beginning with the seed's, and starts each again. */
-class Killer {
-  readonly #done: Promise<void>;
-  #stopped = false;
-
-  constructor(mesh: Mesh, { seed, killEveryMs }: ChaosOptions, kills: Record<string, number>) {
-    const targets = [
-      ...mesh.instances
-        .filter(({ service }) => ['gateway', 'batcher', 'gpu-worker'].includes(service))
-        .map((instance) => ({
-          name: instance.service,
-          kill: () => instance.kill('SIGKILL'),
-          restart: () => instance.restart(),
-        })),
-      { name: 'nats-server', kill: () => mesh.nats.kill('SIGKILL'), restart: () => mesh.nats.restart() },
-    ];
-    const run = async (): Promise<void> => {
-      for (let n = seed; !this.#stopped; n += 1) {
-        await delay(killEveryMs);
-        if (this.#stopped) return;
-        const target = targets[n % targets.length] as (typeof targets)[number];
-        kills[target.name] = (kills[target.name] ?? 0) + 1;
-        await target.kill();
-        await target.restart();
-      }
-    };
-    this.#done = run();
-  }
-
-  /** Resolves when everything runs again. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    await this.#done;
-  }
 }
 
 type Found = { values: number[]; count: number };

@@ -26,11 +26,25 @@ export async function storeResult(bus: Bus, result: ResultMessage): Promise<Stor
   );
   const stored = first ? result : await readMessage(bus, RESULTS_STREAM, { last: subject });
   if (stored === undefined) return { first, failed: isFailure(headers) }; // its time in the stream is over
-  if (replyTo !== '' && replyTo !== subject) {
-    const { [NATS_HEADERS.msgId]: _, ...others } = stored.headers;
-    bus.publish(replyTo, stored.payload, { headers: others });
-  }
+  publishCopy(bus, stored, subject, replyTo);
   return { first, failed: isFailure(stored.headers) };
+}
+
+/** Publishes the stored result of a job on one more subject, if there is one yet. @throws SpillwayError `UNAVAILABLE`. */
+export async function repeatResult(bus: Bus, subject: string, replyTo: string): Promise<void> {
+  const stored = await readMessage(bus, RESULTS_STREAM, { last: subject });
+  if (stored !== undefined) publishCopy(bus, stored, subject, replyTo);
+}
+
+function publishCopy(
+  bus: Bus,
+  { payload, headers }: Pick<ResultMessage, 'payload' | 'headers'>,
+  subject: string,
+  replyTo: string,
+): void {
+  if (replyTo === '' || replyTo === subject) return;
+  const { [NATS_HEADERS.msgId]: _, ...others } = headers;
+  bus.publish(replyTo, payload, { headers: others });
 }
 
 /** Keeps a copy of what could not be done. @throws SpillwayError when the stream does not take it. */

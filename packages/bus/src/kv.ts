@@ -13,7 +13,11 @@ const RETRY_MS = 100;
  */
 export type Bucket<T> = {
   get(key: string): Promise<T | undefined>;
+  /** `storedAtMs`: when the server wrote it, ms since the epoch. */
+  read(key: string): Promise<{ value: T; revision: number; storedAtMs: number } | undefined>;
   put(key: string, value: T): Promise<void>;
+  /** @returns False if somebody has written or deleted the entry since this revision. */
+  replace(key: string, value: T, revision: number): Promise<boolean>;
   /** @returns False if there is an entry already. */
   create(key: string, value: T): Promise<boolean>;
   /** At most `limit` entries whose keys match `filter` (NATS wildcards), oldest write first, behind revision `after`. */
@@ -56,6 +60,12 @@ export function openBucket<T>(bus: Bus, spec: BucketSpec): Bucket<T> {
   };
   return {
     get: async (key) => parse<T>(await (await open()).get(key)),
+    read: async (key) => {
+      const found = await (await open()).read(key);
+      const value = parse<T>(found?.value);
+      return found === undefined || value === undefined ? undefined : { ...found, value };
+    },
+    replace: async (key, value, revision) => (await open()).replace(key, Buffer.from(JSON.stringify(value)), revision),
     put: async (key, value) => (await open()).put(key, Buffer.from(JSON.stringify(value))),
     create: async (key, value) => (await open()).create(key, Buffer.from(JSON.stringify(value))),
     page: async (filter, after, limit) => {

@@ -220,6 +220,7 @@ export class NatsClient {
         history: 1,
         ttl: spec.ttlMs,
         storage: spec.storage === 'memory' ? StorageType.Memory : StorageType.File,
+        ...(spec.maxBytes !== undefined && { max_bytes: spec.maxBytes }),
       });
       return new NatsKv(kv, spec.name);
     } catch (cause) {

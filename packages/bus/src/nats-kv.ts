@@ -4,6 +4,9 @@ export type KvEntry = { key: string; value: Uint8Array | undefined };
 /** A present entry with its place in the bucket: a later write has a higher one. */
 export type KvPresent = { key: string; value: Uint8Array; revision: number };
 
+/** `storedAtMs`: by the server's clock, since the epoch. */
+export type KvStored = { value: Uint8Array; revision: number; storedAtMs: number };
+
 const NO_KEY = 10_037;
 const WRONG_LAST_SEQ = 10_071;
 
@@ -23,6 +26,30 @@ export class NatsKv {
     } catch (thrown) {
       if (apiCode(thrown) === NO_KEY) return undefined;
       throw unavailable(`bucket ${this.#bucket} could not be read`, thrown);
+    }
+  }
+
+  /** A present entry, with what a later write of it is held against. */
+  async read(key: string): Promise<KvStored | undefined> {
+    try {
+      const entry = await this.#kv.get(key);
+      if (entry === null || entry.operation !== 'PUT') return undefined;
+      const { value, revision, created } = entry;
+      return { value, revision, storedAtMs: created.getTime() };
+    } catch (thrown) {
+      if (apiCode(thrown) === NO_KEY) return undefined;
+      throw unavailable(`bucket ${this.#bucket} could not be read`, thrown);
+    }
+  }
+
+  /** False: the entry is not what it was at this revision. */
+  async replace(key: string, value: Uint8Array, revision: number): Promise<boolean> {
+    try {
+      await this.#kv.update(key, value, revision);
+      return true;
+    } catch (thrown) {
+      if (apiCode(thrown) === WRONG_LAST_SEQ) return false;
+      throw unavailable(`bucket ${this.#bucket} could not be written`, thrown);
     }
   }
 

@@ -249,7 +249,11 @@ export class SpillwayClient<A extends Rung = 'wait' | 'degraded'> implements Asy
 
   #jobsContext(): JobsContext {
     const { door } = this.#opened;
-    if (door !== undefined) return { door, clock: systemClock, rules: this.#rules };
+    if (door !== undefined) {
+      const tensors: JobsContext['tensors'] = (model, inputs, options, scope) =>
+        this.#tensors(model, inputs, options, scope);
+      return { door, clock: systemClock, rules: this.#rules, tensors };
+    }
     const what = 'jobs are asked for over HTTP: name the HTTP door too ({ http: "http://…" })';
     throw new SpillwayClientError('UNSUPPORTED', what);
   }

@@ -4,6 +4,8 @@ import { CallScope, type Clock } from './call-scope.ts';
 import { errorFromObject, SpillwayClientError } from './errors.ts';
 import type { HttpDoor } from './http-door.ts';
 import { readInferAnswer } from './infer-body.ts';
+import type { Inputs, InputTensor } from './inputs.ts';
+import { type SubmitAllOptions, submitLines, type TakenLine, writeLine } from './job-lines.ts';
 import { readReceipt } from './receipt.ts';
 import type { RetryRules } from './retry.ts';
 import { readEvents } from './server-sent-events.ts';
@@ -24,7 +26,35 @@ export type JobStatus<O extends Outputs = Outputs> = {
 };
 
 /** What jobs need of the client. */
-export type JobsContext = { door: HttpDoor; clock: Clock; rules: RetryRules };
+export type JobsContext = {
+  door: HttpDoor;
+  clock: Clock;
+  rules: RetryRules;
+  tensors(
+    model: string,
+    inputs: Inputs,
+    options: { version?: string | undefined },
+    scope: CallScope,
+  ): Promise<readonly InputTensor[]>;
+};
+
+/** One of many jobs. */
+export type JobRequest = {
+  model: string;
+  inputs: Inputs;
+  /** Its name: 1 to 64 letters, digits, "_" or "-". The same name with the same request is the same job. Default: one of its own. */
+  job?: string;
+  version?: string;
+  /** Names of the outputs wanted. Default: all. */
+  outputs?: readonly string[];
+  /** It will not run after this. Default: it has as long as it takes. */
+  expiresAfterMs?: number;
+};
+
+/** What became of the request at `index`, from 0. */
+export type SubmittedJob<O extends Outputs = Outputs> =
+  | { index: number; job: Job<O>; state: JobState; error?: undefined }
+  | { index: number; job?: undefined; state?: undefined; error: SpillwayClientError };
 
 /** Longest time that the mesh is asked to hold one look; proxies between close what is silent for longer. */
 const WAIT_S = 20;
@@ -135,6 +165,36 @@ export class Jobs {
   /** @internal */
   constructor(context: () => JobsContext) {
     this.#context = context;
+  }
+
+  /**
+   * Hands over any number of requests in few calls, and tells of each what became of it as soon as it is known, not always in their
+   * order: the job, or why there is none. What a lost connection or a refusal for capacity leaves is sent again, as the same jobs.
+   * @throws SpillwayClientError for what concerns all of them, and for inputs that their model has not.
+   */
+  async *submitAll<O extends Outputs = Outputs>(
+    requests: AsyncIterable<JobRequest> | Iterable<JobRequest>,
+    options: SubmitAllOptions & { bytes?: BytesAs } = {},
+  ): AsyncGenerator<SubmittedJob<O>, void, undefined> {
+    const context = this.#context();
+    using scope = new CallScope(context.clock, options.timeoutMs ?? Number.POSITIVE_INFINITY, options.signal);
+    const lines = async function* () {
+      for await (const { inputs, ...request } of requests) {
+        yield writeLine(request, await context.tensors(request.model, inputs, request, scope));
+      }
+    };
+    for await (const { index, id, state, error } of submitLines(lines(), options, context)) {
+      if (error !== undefined) yield { index, error };
+      else yield { index, job: new Job<O>(id, context, options.bytes ?? 'text'), state };
+    }
+  }
+
+  /** The same of lines as `POST /v1/jobs` takes them, such as those of a file. */
+  submitLines(
+    lines: AsyncIterable<string> | Iterable<string>,
+    options: SubmitAllOptions = {},
+  ): AsyncGenerator<TakenLine, void, undefined> {
+    return submitLines(lines, options, this.#context());
   }
 
   /** One page, which may be short or empty; `next` is `after` of the following one, undefined on the last. */

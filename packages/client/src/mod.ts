@@ -4,7 +4,8 @@ export { SpillwayClient, type StreamAnswer, type StreamOptions, type TicketOf } 
 export type { ClientOptions } from './client-options.ts';
 export { ERROR_CODES, type ErrorCode, SpillwayClientError } from './errors.ts';
 export type { GivenTensor, Inputs, Values } from './inputs.ts';
-export { Job, type JobList, type JobState, type JobStatus, Jobs } from './jobs.ts';
+export type { SubmitAllOptions, TakenLine } from './job-lines.ts';
+export { Job, type JobList, type JobRequest, type JobState, type JobStatus, Jobs, type SubmittedJob } from './jobs.ts';
 export type { ModelMetadata, ModelSummary, ModelVersion, TensorMetadata } from './metadata.ts';
 export type { Receipt } from './receipt.ts';
 export type { Rung, TlsOptions, TrafficClass } from './request.ts';

@@ -1,8 +1,8 @@
 import type { TrafficClass } from './classes.ts';
 import type { DataTypeName } from './tensor.ts';
 
-/** A NATS KV bucket as data. `ttlMs` 0: entries stay. */
-export type BucketSpec = { name: string; storage: 'memory' | 'file'; ttlMs: number };
+/** A NATS KV bucket as data. `ttlMs` 0: entries stay. `maxBytes`: a full one refuses what is new. */
+export type BucketSpec = { name: string; storage: 'memory' | 'file'; ttlMs: number; maxBytes?: number };
 
 /** Leases: one entry for each live instance, written again every `LEASE_REFRESH_MS`. */
 export const REGISTRY: BucketSpec = { name: 'spillway_registry', storage: 'memory', ttlMs: 3_000 };
@@ -19,7 +19,15 @@ export const JOBS: BucketSpec = { name: 'spillway_jobs', storage: 'file', ttlMs:
 /** The last command to load or unload each model: workers follow it, also those that start later. */
 export const MODEL_COMMANDS: BucketSpec = { name: 'spillway_model_commands', storage: 'file', ttlMs: 0 };
 
-export const BUCKETS: readonly BucketSpec[] = [REGISTRY, MODELS, KEYS, LEVERS, JOBS, MODEL_COMMANDS];
+/** Answers of requests that had an idempotency key, by `<tenant>.<hash of model and key>`. */
+export const IDEMPOTENCY: BucketSpec = {
+  name: 'spillway_idempotency',
+  storage: 'file',
+  ttlMs: 24 * 60 * 60 * 1_000,
+  maxBytes: 256 * 1024 * 1024,
+};
+
+export const BUCKETS: readonly BucketSpec[] = [REGISTRY, MODELS, KEYS, LEVERS, JOBS, MODEL_COMMANDS, IDEMPOTENCY];
 export const LEASE_REFRESH_MS = 1_000;
 
 export type ServiceName = 'gateway' | 'feature-service' | 'cache' | 'batcher' | 'gpu-worker';
@@ -88,6 +96,20 @@ export type JobRecord = {
   digest: string;
   requestId: string;
 };
+
+/** Value of an entry of `spillway_idempotency`. Without `answer` the request runs at some gateway, or its answer was not kept. */
+export type IdempotencyRecord = {
+  /** SHA-256 (hex) of what was asked: the same key with another body is a conflict. */
+  digest: string;
+  /** Longest that the run may take. */
+  budgetMs: number;
+  /** It ran, and its answer was too large to keep. */
+  unkept?: boolean;
+  answer?: KeptAnswer;
+};
+
+/** `tensors`: `spillway.v1.Tensors` in base64. */
+export type KeptAnswer = { model: string; version: string; variant: string; degraded: string; tensors: string };
 
 /** Value of an entry of `spillway_levers`. Absent members match everything. */
 export type Lever = LeverScope & {

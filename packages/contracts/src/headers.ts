@@ -32,6 +32,8 @@ export const HEADERS = {
   remainingCost: 'x-ratelimit-remaining-cost',
   resetCost: 'x-ratelimit-reset-cost',
   job: 'spillway-job',
+  /** Of a job in its stream: SHA-256 (hex) of what was asked. */
+  digest: 'spillway-digest',
   originSubject: 'spillway-origin-subject',
   originSeq: 'spillway-origin-seq',
   deliveries: 'spillway-deliveries',

@@ -138,6 +138,7 @@ export type CacheResult = {
 export type CacheResponse = { results: CacheResult[] };
 export type Heartbeat = { service: string; instance: string; sentMs: number; state: string };
 export type Cancel = { gateway: string; seqs: number[] };
+export type RunningJobs = { batcher: string; seqs: number[] };
 
 /** Count and nanoseconds, since the start of a gateway. */
 export type Total = { count: number; ns: number };
@@ -201,6 +202,7 @@ export const cacheRequestCodec = codec<CacheRequest>('spillway.v1.CacheRequest')
 export const cacheResponseCodec = codec<CacheResponse>('spillway.v1.CacheResponse');
 export const heartbeatCodec = codec<Heartbeat>('spillway.v1.Heartbeat');
 export const cancelCodec = codec<Cancel>('spillway.v1.Cancel');
+export const runningJobsCodec = codec<RunningJobs>('spillway.v1.RunningJobs');
 export const loadStateCodec = codec<LoadState>('spillway.v1.LoadState');
 export const gatewayStatisticsCodec = codec<GatewayStatistics>('spillway.v1.GatewayStatistics');
 

@@ -31,6 +31,9 @@ export const auditSubject = (what: string): string => `spillway.v1.audit.${name(
 export const cancelSubject = (gateway: string): string => `spillway.v1.cancel.${name(gateway, 'gateway')}`;
 export const ALL_CANCELS = 'spillway.v1.cancel.*';
 
+export const runningSubject = (batcher: string): string => `spillway.v1.running.${name(batcher, 'batcher')}`;
+export const ALL_RUNNING = 'spillway.v1.running.*';
+
 /** Every gateway answers on the reply subject with what it has counted. */
 export const STATISTICS_SUBJECT = 'spillway.v1.statistics';
 

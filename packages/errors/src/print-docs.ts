@@ -9,7 +9,7 @@ const RETRY: Record<RetryRule, string> = {
 };
 
 const JOBS: Record<JetstreamRule, string> = {
-  ack: 'acknowledged: the first writer won',
+  ack: 'acknowledged: the first writer won. An event that names the job of another request: dead letter',
   delay: '`nak` with the hint as delay: delayed, never shed',
   'redeliver-to-limit': '`nak` up to `max_deliver`, then dead letter',
   'redeliver-once': '`nak` once, then dead letter',

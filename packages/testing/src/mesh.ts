@@ -22,6 +22,8 @@ export type MeshOptions = {
   env?: Record<string, string>;
   /** For one service only; wins over `env`. */
   serviceEnv?: Partial<Record<Service, Record<string, string>>>;
+  /** For one instance only, by its place among those of its service, from 0; wins over both. */
+  instanceEnv?: (service: Service, index: number) => Record<string, string>;
   /** Runs when NATS and Redis are there and before the first service starts: the place to load data. */
   beforeServices?: (servers: { nats: TestServer; redis: TestServer; sqlite: string }) => Promise<void>;
   readyTimeoutMs?: number;
@@ -94,7 +96,8 @@ async function environmentOf(service: Service, instance: string, shared: Shared)
 
 async function startInstance(service: Service, index: number, shared: Shared): Promise<MeshInstance> {
   const name = `${service}-${index + 1}`;
-  const { env, http, grpc, health } = await environmentOf(service, name, shared);
+  const { env: base, http, grpc, health } = await environmentOf(service, name, shared);
+  const env = { ...base, ...shared.options.instanceEnv?.(service, index) };
   const started = await startProcess({
     name,
     file: join(REPO, 'services', service, 'src', 'main.ts'),

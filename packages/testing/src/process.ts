@@ -31,8 +31,8 @@ export type ServiceProcess = AsyncDisposable & {
   ready(timeoutMs?: number): Promise<void>;
   kill(signal?: NodeJS.Signals): Promise<void>;
   stop(graceMs?: number): Promise<void>;
-  /** Starts it again with the same environment; resolves when ready. Its log begins anew. */
-  restart(): Promise<void>;
+  /** Starts it again with the same environment, and `env` over it for this life; resolves when ready. Its log begins anew. */
+  restart(env?: Record<string, string>): Promise<void>;
 };
 
 const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'NODE_COMPILE_CACHE'] as const;
@@ -69,12 +69,12 @@ export async function answersOk(url: string): Promise<boolean> {
 /** Starts a service and waits until it is ready. @throws Error with the end of its log if it ends or takes too long. */
 export async function startProcess(options: ProcessOptions): Promise<ServiceProcess> {
   const { readyUrl } = options;
-  const launch = (): Child =>
+  const launch = (env: Record<string, string> = {}): Child =>
     new Child({
       name: options.name,
       file: process.execPath,
       args: [options.file, ...(options.args ?? [])],
-      env: { ...baseEnvironment(), ...options.env },
+      env: { ...baseEnvironment(), ...options.env, ...env },
       ...(options.cwd !== undefined && { cwd: options.cwd }),
     });
   let child = launch();
@@ -118,9 +118,9 @@ export async function startProcess(options: ProcessOptions): Promise<ServiceProc
     ready,
     kill: (signal) => child.kill(signal),
     stop: (graceMs) => child.stop(graceMs),
-    restart: async () => {
+    restart: async (env) => {
       await child.stop();
-      child = launch();
+      child = launch(env);
       await ready();
     },
     [Symbol.asyncDispose]: () => child.stop(),

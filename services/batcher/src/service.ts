@@ -21,6 +21,7 @@ import { FrameReader } from './adapters/frame-reader.ts';
 import { exchangeLoad } from './adapters/load-exchange.ts';
 import { watchModels } from './adapters/model-catalogue.ts';
 import { buryJob, refuseExpired, refuseRequests, reissueJob } from './adapters/refusals.ts';
+import { publishRunningJobs } from './adapters/running-jobs.ts';
 import { WorkIntake } from './adapters/work-intake.ts';
 import { WorkerServer } from './adapters/worker-server.ts';
 import { type BatcherConfig, batcherConfig } from './config.ts';
@@ -188,6 +189,7 @@ export async function startBatcher(config: BatcherConfig): Promise<Batcher> {
     }),
   );
 
+  opening.use(publishRunningJobs(bus, dispatcher.inFlight));
   const grpc = opening.use(
     await startGrpcServer({
       host: config.host,

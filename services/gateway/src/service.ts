@@ -21,6 +21,7 @@ import { FramePacer } from './adapters/frame-pacer.ts';
 import { framePublisher } from './adapters/frame-publisher.ts';
 import { openGrpcDoor } from './adapters/grpc-door.ts';
 import { openHttpDoor } from './adapters/http-door.ts';
+import { IdempotentCalls } from './adapters/idempotent-calls.ts';
 import { jobDesk } from './adapters/job-desk.ts';
 import { loadKeys, watchKeys } from './adapters/key-store.ts';
 import { watchLevers } from './adapters/lever-store.ts';
@@ -28,6 +29,7 @@ import { exchangeLoad } from './adapters/load-exchange.ts';
 import { watchModels } from './adapters/model-catalogue.ts';
 import { modelControl } from './adapters/model-control.ts';
 import { rehearse } from './adapters/rehearsal.ts';
+import { listenToRunningJobs } from './adapters/running-jobs.ts';
 import { watchSelf } from './adapters/self-watch.ts';
 import { exchangeStatistics } from './adapters/statistics-exchange.ts';
 import { StuckJobs } from './adapters/stuck-jobs.ts';
@@ -35,6 +37,7 @@ import { watchTlsFiles } from './adapters/tls-files.ts';
 import type { GatewayConfig } from './config.ts';
 import { Admission } from './core/admission/admission.ts';
 import type { Mechanism } from './core/admission/settings.ts';
+import { JobQuota } from './core/job-quota.ts';
 import { ModelStatistics } from './core/model-statistics.ts';
 import { Pipeline } from './core/pipeline.ts';
 import { observeAdmission, observeEvents, observeRequests } from './telemetry.ts';
@@ -198,6 +201,8 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
     effects: admission.effects,
   });
   observeAdmission(metrics, admission);
+  const jobs = jobDesk({ bus, clock, epochMs: wallClock.epochMs, running: listenToRunningJobs(bus, clock) });
+  const { epochMs } = wallClock;
   const context: DoorContext = {
     clock,
     ids: new RequestIds(),
@@ -208,7 +213,9 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
     statistics,
     control,
     observer,
-    jobs: jobDesk({ bus, clock, epochMs: wallClock.epochMs }),
+    jobQuota: new JobQuota(admission, Math.random),
+    jobs,
+    keyed: new IdempotentCalls({ bus, clock, epochMs, pipeline, jobs, maxCallers: config.maxInFlight }),
     maxBodyBytes: config.maxBodyBytes,
     isReady: () => state.get() === 'ready' && bus.up && self.inTime,
   };

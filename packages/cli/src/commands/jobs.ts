@@ -1,7 +1,11 @@
+import { createReadStream } from 'node:fs';
+import { resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import type { Inputs, Job, JobState, JobStatus, SpillwayClient, TrafficClass } from '@spillway/client';
 import { isTrafficClass } from '@spillway/contracts/classes';
 import { integerOption, parseCommand } from '../args.ts';
-import { type Context, usageError } from '../context.ts';
+import { CliError, type Context, usageError } from '../context.ts';
 import { durationOption, timeLeft } from '../duration.ts';
 import { DOOR_OPTIONS, withClient } from '../mesh-client.ts';
 import { checkGiven, INPUT_OPTIONS, makeBody } from '../request-body.ts';
@@ -30,24 +34,27 @@ const ACTIONS: Record<string, { word: string; options: string[]; run(call: Call)
   show: { word: 'ID', options: [], run: show },
   wait: { word: 'ID', options: ['timeout'], run: wait },
   cancel: { word: 'ID', options: [], run: cancel },
+  batch: { word: 'FILE', options: ['class', 'timeout'], run: batch },
   submit: {
     word: 'MODEL',
     options: ['data', 'text', 'file', 'class', 'idempotency-key', 'expires', 'wait', 'timeout'],
     run: submit,
   },
 };
+/** Between two words on how far a file is. */
+const PROGRESS_MS = 1_000;
 const STATES: readonly string[] = ['queued', 'running', 'succeeded', 'failed', 'expired', 'cancelled'];
 const FOR_ALL = [...Object.keys(DOOR_OPTIONS), 'json'];
 
 export async function run(context: Context, argv: string[]): Promise<number> {
   const { values, positionals } = parseCommand('jobs', argv, OPTIONS, {
-    required: ['list, show, wait, cancel or submit'],
-    optional: ['ID or MODEL'],
+    required: ['list, show, wait, cancel, submit or batch'],
+    optional: ['ID, MODEL or FILE'],
   });
   const [name = '', word = ''] = positionals;
   const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
   if (action === undefined)
-    throw usageError(`jobs: expected list, show, wait, cancel or submit, got "${name}"`, 'jobs');
+    throw usageError(`jobs: expected list, show, wait, cancel, submit or batch, got "${name}"`, 'jobs');
   const stray = Object.keys(values).find((option) => !FOR_ALL.includes(option) && !action.options.includes(option));
   if (stray !== undefined) throw usageError(`jobs ${name}: --${stray} does not belong here`, 'jobs');
   if (action.word === '' && word !== '') throw usageError(`jobs ${name}: "${word}" is one word too many`, 'jobs');
@@ -126,6 +133,51 @@ async function submit({ context, client, values, word: model }: Call): Promise<n
   if (!values.json) context.say(`Its result: ./spillway jobs wait ${job.id}`);
   return 0;
 }
+
+/** Ids of what was taken go to standard output, one a line; what was not, and how far it is, to standard error. */
+async function batch({ context, client, values, word: file }: Call): Promise<number> {
+  const { timeout, json } = values;
+  const source = file === '-' ? createReadStream('', { fd: 0 }) : createReadStream(resolve(context.cwd, file));
+  const numbers: number[] = [];
+  const timeoutMs =
+    timeout === undefined ? undefined : durationOption('jobs', 'timeout', timeout, { min: '1s', max: '7d' });
+  const options = { class: classOf(values.class), timeoutMs };
+  const sum = { accepted: 0, refused: 0 };
+  const far = () => `${sum.accepted} accepted, ${sum.refused} refused`;
+  const progress = setInterval(() => context.say(far()), PROGRESS_MS);
+  try {
+    for await (const { index, id, state, error } of client.jobs.submitLines(linesOf(source, numbers), options)) {
+      const line = numbers[index];
+      if (error === undefined) sum.accepted += 1;
+      else sum.refused += 1;
+      if (json)
+        context.print(toJson({ line, id, state, error: error && { code: error.code, message: error.message } }));
+      else if (id !== undefined) context.print(id);
+      else context.say(`line ${line}: ${error.code}: ${error.message}`);
+    }
+  } catch (thrown) {
+    if (!isMissing(thrown)) throw thrown;
+    throw new CliError(`cannot read ${file}: ${thrown.message}`, [], 2);
+  } finally {
+    clearInterval(progress);
+  }
+  context.say(far());
+  return sum.refused > 0 ? 1 : 0;
+}
+
+/** Empty lines are no requests. @param numbers Filled with where in the file each of the others is, from 1. */
+async function* linesOf(source: Readable, numbers: number[]): AsyncGenerator<string> {
+  let number = 0;
+  for await (const line of createInterface({ input: source, crlfDelay: Number.POSITIVE_INFINITY })) {
+    number += 1;
+    if (line.trim() === '') continue;
+    numbers.push(number);
+    yield line;
+  }
+}
+
+const isMissing = (thrown: unknown): thrown is NodeJS.ErrnoException =>
+  thrown instanceof Error && 'code' in thrown && (thrown as NodeJS.ErrnoException).syscall !== undefined;
 
 function classOf(text: string | undefined): TrafficClass | undefined {
   if (text === undefined || isTrafficClass(text)) return text;

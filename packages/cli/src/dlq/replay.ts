@@ -9,7 +9,8 @@ import { jobsSubject, parseEventsSubject, resultSubject } from '@spillway/contra
 import type { Letter } from './letters.ts';
 
 /** Undefined: it can be replayed. */
-export function hindrance({ form, frame, originSubject, tenant, job }: Letter): string | undefined {
+export function hindrance({ code, form, frame, originSubject, tenant, job }: Letter): string | undefined {
+  if (code === 'CONFLICT') return 'the name of its job is another request’s: publish it under a name of its own';
   if (form === 'cut') return 'only a part of it was kept: it was too large';
   if (form === 'event') return parseEventsSubject(originSubject) ? undefined : 'its subject names no tenant and model';
   const isWhole = frame !== undefined && isTrafficClass(frame.trafficClass) && isName(tenant) && isName(job);

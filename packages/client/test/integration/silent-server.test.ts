@@ -27,6 +27,7 @@ const CALLS: Record<string, (client: SpillwayClient, options: WaitOptions) => Pr
   models: (client, options) => client.models(options),
   ready: (client, options) => client.ready(options),
   submit: (client, options) => client.submit('m', X, options),
+  'jobs.submitAll': (client, options) => Array.fromAsync(client.jobs.submitAll([{ model: 'm', inputs: X }], options)),
   'jobs.list': (client, options) => client.jobs.list(options),
   'jobs.get': (client, options) => client.jobs.get('j', options),
 };

@@ -2,6 +2,7 @@ import type { Bus } from '@spillway/bus/bus';
 import type { PulledMessage } from '@spillway/bus/pull';
 import { classRank } from '@spillway/contracts/classes';
 import type { Clock } from '@spillway/lifecycle/clock';
+import { crashPoint } from '@spillway/lifecycle/crash-point';
 import type { Dispatcher } from '../core/dispatcher.ts';
 import { handBack, takeStranded } from '../core/hand-back.ts';
 import { ackWaitMs, pullWindows, type WindowLimits } from '../core/pull-windows.ts';
@@ -127,6 +128,7 @@ export class WorkIntake {
   #receive(source: FrameSource, message: PulledMessage): number {
     const { bus, clock, dispatcher, reader, telemetry, wake } = this.#options;
     const { model, durable, trafficClass } = source;
+    if (durable) crashPoint('batcher.after-pull');
     const read = reader.read(source, message);
     if (read === undefined) return 0;
     if (read.cancelled.length > 0) telemetry.dropped('cancelled', read.cancelled);

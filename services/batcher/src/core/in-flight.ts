@@ -57,6 +57,16 @@ export class InFlightBatches {
     return this.#batches.filter((dispatch) => dispatch.instance === instance && !dispatch.withdrawn);
   }
 
+  /** The oldest batch of each instance: what follows it there is staged. */
+  running(): Dispatch[] {
+    const instances = new Set<Instance>();
+    return this.#batches.filter(({ instance, withdrawn }) => {
+      if (withdrawn || instances.has(instance)) return false;
+      instances.add(instance);
+      return true;
+    });
+  }
+
   takeAllOf(worker: string): Dispatch[] {
     const lost = this.#batches.filter((dispatch) => dispatch.slot.worker === worker);
     this.#batches = this.#batches.filter((dispatch) => dispatch.slot.worker !== worker);

@@ -2,8 +2,10 @@ import type { Clock } from '@spillway/lifecycle/clock';
 import type { RequestIds } from '@spillway/lifecycle/ids';
 import type { Admission } from '../core/admission/admission.ts';
 import type { KeyRing } from '../core/identity.ts';
+import type { JobQuota } from '../core/job-quota.ts';
 import type { Pipeline } from '../core/pipeline.ts';
 import type { RequestObserver } from '../telemetry.ts';
+import type { IdempotentCalls } from './idempotent-calls.ts';
 import type { JobDesk } from './job-desk.ts';
 import type { ModelCatalogue } from './model-catalogue.ts';
 import type { ModelControl } from './model-control.ts';
@@ -15,16 +17,22 @@ export type DoorContext = {
   ids: RequestIds;
   keys: KeyRing;
   pipeline: Pipeline;
-  admission: Pick<Admission, 'atDoor' | 'beforeBody' | 'quotaOf' | 'imsOf'>;
+  admission: Pick<Admission, 'atDoor' | 'beforeBody' | 'quotaOf'>;
+  jobQuota: Pick<JobQuota, 'check' | 'charge'>;
   catalogue: ModelCatalogue;
   statistics: Pick<StatisticsExchange, 'gather'>;
   control: Pick<ModelControl, 'command'>;
   observer: RequestObserver;
   jobs: JobDesk;
+  /** Requests with an idempotency key go through it. */
+  keyed: Pick<IdempotentCalls, 'submit'>;
   maxBodyBytes: number;
   isReady(): boolean;
 };
 
-/** What requests for inference need of it. Without `jobs` no tickets are given. */
-export type InferContext = Omit<DoorContext, 'catalogue' | 'statistics' | 'control' | 'isReady' | 'jobs'> &
-  Partial<Pick<DoorContext, 'jobs'>>;
+/** What requests for inference need of it. Without `jobs` no tickets are given, without `keyed` idempotency keys are nothing. */
+export type InferContext = Omit<
+  DoorContext,
+  'catalogue' | 'statistics' | 'control' | 'isReady' | 'jobs' | 'keyed' | 'jobQuota'
+> &
+  Partial<Pick<DoorContext, 'jobs' | 'keyed' | 'jobQuota'>>;

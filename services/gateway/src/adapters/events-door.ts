@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { Bus } from '@spillway/bus/bus';
 import { type PulledMessage, PullSource } from '@spillway/bus/pull';
 import { HEADERS } from '@spillway/contracts/headers';
@@ -6,7 +7,6 @@ import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toJetstream } from '@spillway/errors/to-jetstream';
 import { InFlight } from '@spillway/lifecycle/in-flight';
 import { type OpenedEvent, openEvent } from '../core/event-envelope.ts';
-import { EventQuotas } from '../core/event-quotas.ts';
 import { checkOutputs, type EventRequest, expired, readEvent } from '../core/event-request.ts';
 import type { Prepared } from '../core/pipeline.ts';
 import { ticket } from '../core/receipt.ts';
@@ -39,6 +39,8 @@ type Call = {
   traceparent: string;
   tracestate: string;
   requestId: string;
+  /** SHA-256 (hex) of what was asked. */
+  digest: string;
   request?: InferRequest;
 };
 
@@ -50,7 +52,6 @@ export class EventsDoor {
   readonly #context: DoorContext;
   readonly #options: EventsDoorOptions;
   readonly #jobs: JobStream;
-  readonly #quotas: EventQuotas;
   readonly #source: PullSource;
   readonly #held = new Set<PulledMessage>();
   readonly #inFlight = new InFlight();
@@ -61,7 +62,6 @@ export class EventsDoor {
     this.#context = context;
     this.#options = options;
     this.#jobs = jobStream({ bus: options.bus, clock: context.clock, epochMs: options.epochMs });
-    this.#quotas = new EventQuotas(context.admission, Math.random);
     const onMessage = (message: PulledMessage) => void this.#take(message);
     this.#source = new PullSource(options.bus, EVENTS_CONSUMER, onMessage, () => this.#ask());
     this.#source.start();
@@ -114,23 +114,44 @@ export class EventsDoor {
     const { parent, tracestate } = traceIn(message, opened);
     const requestId = readRequestId(message.header(HEADERS.requestId)) ?? ids.next();
     const traceparent = observer.begin(parent);
-    const call: Call = { opened, startMs: clock.now(), parent, traceparent, tracestate, requestId };
+    const digest = hash('sha256', opened.cloudEvent?.data ?? message.payload, 'hex');
+    const call: Call = { opened, startMs: clock.now(), parent, traceparent, tracestate, requestId, digest };
     try {
-      const event = this.#read(message, call);
-      call.request = event.request;
-      this.#quotas.check(event.request, clock.now());
-      const prepared = await this.#prepare(event);
-      const charged = { request: event.request, model: prepared.model.model, cost: prepared.item.cost };
-      const giveBack = this.#quotas.charge(charged, clock.now());
-      await this.#publish(call, event, prepared).catch((thrown: unknown) => {
-        giveBack();
-        throw thrown;
-      });
+      const version = (await this.#isRepeated(call)) ? '' : await this.#keep(call, message);
       const accepted = this.#settle(message, () => message.ack());
-      if (accepted) observer.end({ door: 'events', ...call, receipt: ticket(prepared.route.version) });
+      if (accepted) observer.end({ door: 'events', ...call, receipt: ticket(version) });
     } catch (thrown) {
       await this.#refuse(message, call, SpillwayError.from(thrown));
     }
+  }
+
+  /**
+   * Its job was named before by the same request: nothing is to be done, but to tell the result to whom it was not told. A replay
+   * is meant to run again. @throws SpillwayError `CONFLICT`: by another request.
+   */
+  async #isRepeated({ opened, digest }: Call): Promise<boolean> {
+    const { job, isNamed, model } = opened;
+    if (job === undefined || !isNamed || job.replay > 0) return false;
+    const found = await this.#context.jobs.find(job, { digest, model });
+    if (found !== undefined) await this.#jobs.tellAgain(job);
+    return found !== undefined;
+  }
+
+  /** @returns The version of the model that the job will run. */
+  async #keep(call: Call, message: PulledMessage): Promise<string> {
+    const event = this.#read(message, call);
+    call.request = event.request;
+    const { jobQuota, clock } = this.#context;
+    jobQuota.check(event.request, clock.now());
+    const prepared = await this.#prepare(event);
+    const giveBack = jobQuota.charge(event.request, prepared.item.cost, clock.now());
+    try {
+      if (!(await this.#publish(call, event, prepared))) giveBack();
+    } catch (thrown) {
+      giveBack();
+      throw thrown;
+    }
+    return prepared.route.version;
   }
 
   #read(message: PulledMessage, call: Call): EventRequest {
@@ -165,28 +186,37 @@ export class EventsDoor {
     }
   }
 
-  async #publish(call: Call, event: EventRequest, prepared: Prepared): Promise<void> {
+  /** @returns Whether JetStream did not have the job before. */
+  async #publish(call: Call, event: EventRequest, prepared: Prepared): Promise<boolean> {
     const { deadlineMs, outputs, request } = event;
-    const { parent, traceparent, tracestate, opened } = call;
+    const { parent, traceparent, tracestate, opened, digest } = call;
     if (this.#context.clock.now() >= deadlineMs) throw expired();
     checkOutputs(outputs, prepared.model);
     if (opened.job === undefined) throw new Error('bug: a request was read from an event without a tenant');
     const { tenant, job, originSubject, ...origin } = opened.job;
-    await this.#jobs.publish({
-      address: { tenant, job },
+    const address = { tenant, job };
+    if (opened.isNamed && origin.replay === 0) {
+      const order = { address, named: false, digest, request, prepared, outputs, deadlineMs, parent };
+      return (await this.#context.jobs.take({ ...order, event: { origin, originSubject } })).isNew;
+    }
+    const { trafficClass } = request;
+    const { duplicate } = await this.#jobs.publish({
+      address,
       origin: { ...origin, outputs },
       originSubject,
-      trafficClass: request.trafficClass,
+      trafficClass,
       deadlineMs,
       parent,
       traceparent,
       tracestate,
       prepared,
     });
+    return !duplicate;
   }
 
   /** By the table: later again, or stored as an error, copied, and only then terminated. */
   async #refuse(message: PulledMessage, call: Call, error: SpillwayError): Promise<void> {
+    const isConflict = error.code === 'CONFLICT'; // the result of that name is another request's
     const action = toJetstream(error, message.deliveries, EVENT_DELIVERIES);
     if (action.kind === 'nak') {
       this.#delay(message, action.delayMs, error);
@@ -194,7 +224,9 @@ export class EventsDoor {
     }
     const { job, model } = call.opened;
     try {
-      if (job !== undefined) await this.#jobs.storeError({ ...job, ...traceOf(call) }, error, call.requestId, model);
+      const address = job && { ...job, ...traceOf(call) };
+      if (address !== undefined && isConflict) this.#jobs.tellError(address, error, call.requestId, model);
+      else if (address !== undefined) await this.#jobs.storeError(address, error, call.requestId, model);
       await this.#jobs.bury(message, job?.job, error);
       if (this.#settle(message, () => message.term())) this.#context.observer.end({ door: 'events', ...call, error });
     } catch (thrown) {

@@ -8,13 +8,14 @@ import { readPrefer } from '../core/prefer.ts';
 import { putRateLimits } from '../core/rate-limit-fields.ts';
 import { rungOf, ticket } from '../core/receipt.ts';
 import { putReceipt, type ReceiptPlace } from '../core/receipt-fields.ts';
-import type { Answer, InferRequest, Prepared, Receipt } from '../core/request.ts';
+import type { Answer, InferRequest, Receipt } from '../core/request.ts';
 import { requireScope } from '../core/scopes.ts';
 import type { Ending } from '../telemetry.ts';
 import type { DoorContext } from './door-context.ts';
 import { asBuffer, BYTES, beginRequest, callerOf, parentOf, passDoor, requestOf, usableMs } from './grpc-call.ts';
 import type { GrpcCall, GrpcDialect } from './grpc-dialect.ts';
-import { prepareTicket, takeTicket } from './take-ticket.ts';
+import type { KeyedSettle } from './idempotent-calls.ts';
+import { prepareTicket, type ReadyTicket, takeTicket } from './take-ticket.ts';
 
 /** `ModelInfer` and its like: one request, one answer, the receipt in the trailers. */
 export const serveInfer = <C extends GrpcCall>(
@@ -32,7 +33,7 @@ function infer<C extends GrpcCall>(
   message: Buffer,
   call: UnaryCall,
 ): Promise<Uint8Array> {
-  const { clock, observer, pipeline } = context;
+  const { clock, keyed, observer, pipeline } = context;
   const ending = beginRequest(context, parentOf(call), undefined);
   const asked = dialect.empty();
   return new Promise((resolve, reject) => {
@@ -77,17 +78,17 @@ function infer<C extends GrpcCall>(
       const request = requestOf(caller, asked, ending, leftMs);
       ending.request = request;
       place = asked.receipt ?? caller.metadata.receipt;
-      const giveTicket = ticketOf(context, { dialect, call, request, message, asked, ending, done: finish, fail });
+      const tickets = ticketOf(context, { dialect, call, request, message, asked, ending, done: finish, fail });
       const preference = readPrefer(call.header('prefer'));
       if (preference.respondAsync) {
         requireScope(caller.identity, 'jobs');
-        if (giveTicket === undefined) throw new SpillwayError('UNSUPPORTED', 'prefer: this method gives no tickets');
-        prepareTicket(context, request, { ready: giveTicket, failed: fail });
+        if (tickets === undefined) throw new SpillwayError('UNSUPPORTED', 'prefer: this method gives no tickets');
+        prepareTicket(context, request, { ready: tickets.give, failed: fail });
         return;
       }
       const mayTicket = request.accept.ticket && caller.identity.scopes.includes('jobs');
       let isJob = false;
-      const giveUp = pipeline.submit(request, {
+      const settle: KeyedSettle = {
         answered: (answer) => {
           try {
             answered(request, answer);
@@ -97,13 +98,17 @@ function infer<C extends GrpcCall>(
         },
         failed: fail,
         ...(mayTicket &&
-          giveTicket && {
+          tickets && {
             ticket: (prepared) => {
               isJob = true;
-              giveTicket(prepared, Number.POSITIVE_INFINITY);
+              tickets.give({ prepared, deadlineMs: Number.POSITIVE_INFINITY, onQuota: false });
             },
+            job: ({ job }) => tickets.tell(job, ''),
           }),
-      });
+      };
+      const key = call.header(HEADERS.idempotencyKey);
+      const giveUp =
+        key === undefined ? pipeline.submit(request, settle) : keyed.submit({ key, body: message }, request, settle);
       call.onCancel(() => {
         if (over || isJob) return; // the call has ended in order: grpc-js calls that cancelled too
         giveUp();
@@ -115,7 +120,7 @@ function infer<C extends GrpcCall>(
   });
 }
 
-/** Makes a job of a prepared request and answers with its ticket; undefined: callers of this service take none. */
+/** Makes a job of a prepared request, and answers with the ticket of a job; undefined: callers of this service take none. */
 function ticketOf<C extends GrpcCall>(
   context: DoorContext,
   of: {
@@ -128,20 +133,21 @@ function ticketOf<C extends GrpcCall>(
     done(bytes: Uint8Array, receipt: Receipt, trafficClass: TrafficClass): void;
     fail(thrown: unknown): void;
   },
-): ((prepared: Prepared, deadlineMs: number) => void) | undefined {
+): { give(ready: ReadyTicket): void; tell(job: string, version: string): void } | undefined {
   const { dialect, call, request, message: body, asked, ending, done, fail } = of;
   const { ticket: tickets } = dialect;
   if (tickets === undefined) return undefined;
-  return (prepared, deadlineMs) => {
+  const tell = (job: string, version: string) => {
+    const receipt = ticket(version);
+    done(tickets.answer({ model: request.model, outputs: [], receipt }, asked, job), receipt, request.trafficClass);
+  };
+  const give = (ready: ReadyTicket) => {
     const key = call.header(HEADERS.idempotencyKey);
     const { parent } = ending;
     const outputs = tickets.outputs(asked);
-    takeTicket(context, { request, prepared, body, key, outputs, deadlineMs, parent })
-      .then(({ job }) => {
-        const receipt = ticket(prepared.route.version);
-        const bytes = tickets.answer({ model: request.model, outputs: [], receipt }, asked, job);
-        done(bytes, receipt, request.trafficClass);
-      })
+    takeTicket(context, { ...ready, request, body, key, outputs, parent })
+      .then(({ record: { job } }) => tell(job, ready.prepared.route.version))
       .catch(fail);
   };
+  return { give, tell };
 }

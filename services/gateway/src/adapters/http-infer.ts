@@ -18,6 +18,7 @@ import { ACCEPTED_ENCODINGS, ENCODING_REASON, readBody } from './http-body.ts';
 import { compress, MIN_COMPRESSED_BYTES } from './http-compress.ts';
 import type { Call, HttpDialect } from './http-dialect.ts';
 import { HttpTickets, type TicketCall } from './http-tickets.ts';
+import type { KeyedSettle } from './idempotent-calls.ts';
 
 /** The hot routes of the HTTP door, on plain node:http: those that run a model. */
 
@@ -158,14 +159,14 @@ export class InferRoute<C extends Call> {
           caller.request = request;
           caller.place = call.receipt ?? caller.place;
           if (!preference.respondAsync && !(request.accept.ticket && mayTicket)) {
-            this.#submit(req, res, caller, request, call, undefined);
+            this.#submit(req, res, caller, request, call, body, undefined);
             return;
           }
           const fail = (thrown: unknown) => this.#fail(req, res, caller, SpillwayError.from(thrown));
           const outputs = call.asked?.names ?? [];
           const ticket: TicketCall = { req, res, call: caller, request, body, outputs, preference, fail };
           if (preference.respondAsync) this.#tickets.order(ticket);
-          else this.#submit(req, res, caller, request, call, ticket);
+          else this.#submit(req, res, caller, request, call, body, ticket);
         } catch (thrown) {
           this.#fail(req, res, caller, SpillwayError.from(thrown));
         }
@@ -181,9 +182,12 @@ export class InferRoute<C extends Call> {
     caller: Caller,
     request: InferRequest,
     call: C,
+    body: Buffer,
     ticket: TicketCall | undefined,
   ): void {
-    const giveUp = this.#context.pipeline.submit(request, {
+    const { pipeline, keyed } = this.#context;
+    const key = req.headers[HEADERS.idempotencyKey] as string | undefined;
+    const settle: KeyedSettle = {
       answered: (answer) => this.#answer(req, res, caller, answer, call),
       failed: (error) => this.#fail(req, res, caller, error),
       ...(ticket && {
@@ -191,8 +195,16 @@ export class InferRoute<C extends Call> {
           caller.settled = true;
           this.#tickets.fromLadder(ticket, prepared);
         },
+        job: (record) => {
+          caller.settled = true;
+          this.#tickets.known(ticket, record);
+        },
       }),
-    });
+    };
+    const giveUp =
+      key === undefined || keyed === undefined
+        ? pipeline.submit(request, settle)
+        : keyed.submit({ key, body }, request, settle);
     res.on('close', () => {
       if (res.writableEnded || caller.settled) return;
       giveUp();

@@ -1,17 +1,18 @@
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import type { Name } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { FastifyInstance } from 'fastify';
 import { type JobLine, readJobLine } from '../core/job-line.ts';
-import { hrefOf } from '../core/job-view.ts';
+import { hrefOf, type JobView } from '../core/job-view.ts';
 import { ticket } from '../core/receipt.ts';
-import type { Identity, InferRequest, Prepared } from '../core/request.ts';
+import type { Identity, InferRequest } from '../core/request.ts';
 import { type RequestMetadata, readMetadata } from '../core/request-metadata.ts';
 import type { Ending } from '../telemetry.ts';
 import type { DoorContext } from './door-context.ts';
 import { identifyCaller } from './http-identify.ts';
 import { checkedName } from './http-infer.ts';
-import { prepareTicket, takeTicket } from './take-ticket.ts';
+import { prepareTicket, type ReadyTicket, takeTicket } from './take-ticket.ts';
 
 /** Lines under way at a time: what costs is waiting for JetStream. */
 const LINES_AT_ONCE = 64;
@@ -40,13 +41,13 @@ export function serveJobBatches(app: FastifyInstance, context: DoorContext): voi
     const open = new Set<Promise<void>>();
     const take = async (text: string, line: number): Promise<void> => {
       try {
-        const job = await takeLine(context, { identity, metadata }, text, clock.now());
+        const { job, state } = await takeLine(context, { identity, metadata }, text, clock.now());
         sum.accepted += 1;
-        raw.write(`${JSON.stringify({ line, job, state: 'queued', href: hrefOf(job) })}\n`);
+        raw.write(`${JSON.stringify({ line, job, state, href: hrefOf(job) })}\n`);
       } catch (thrown) {
-        const { code, message, reason = '' } = SpillwayError.from(thrown);
+        const { code, message, reason = '', retryAfterMs: retry_after_ms } = SpillwayError.from(thrown);
         sum.refused += 1;
-        raw.write(`${JSON.stringify({ line, error: { code, message, reason } })}\n`);
+        raw.write(`${JSON.stringify({ line, error: { code, message, reason, retry_after_ms } })}\n`);
       }
     };
     let line = 0;
@@ -63,8 +64,10 @@ export function serveJobBatches(app: FastifyInstance, context: DoorContext): voi
   });
 }
 
-/** @returns The job's id. @throws SpillwayError what is wrong with the line, or why it could not be kept. */
-async function takeLine(context: DoorContext, caller: Caller, text: string, nowMs: number): Promise<string> {
+type KeptLine = Pick<JobView, 'job' | 'state'>;
+
+/** @throws SpillwayError what is wrong with the line, or why it could not be kept. */
+async function takeLine(context: DoorContext, caller: Caller, text: string, nowMs: number): Promise<KeptLine> {
   const { ids, observer } = context;
   const { traceparent: parent } = caller.metadata;
   const ending: Ending = {
@@ -84,7 +87,7 @@ async function takeLine(context: DoorContext, caller: Caller, text: string, nowM
   }
 }
 
-async function keepLine(context: DoorContext, caller: Caller, text: string, ending: Ending): Promise<string> {
+async function keepLine(context: DoorContext, caller: Caller, text: string, ending: Ending): Promise<KeptLine> {
   const { maxBodyBytes } = context;
   if (Buffer.byteLength(text) > maxBodyBytes) {
     throw new SpillwayError('PAYLOAD_TOO_LARGE', `line: expected at most ${maxBodyBytes} bytes`, {
@@ -94,15 +97,18 @@ async function keepLine(context: DoorContext, caller: Caller, text: string, endi
   const line = readJobLine(text);
   const request = requestOf(line, caller, ending);
   ending.request = request;
-  const { prepared, deadlineMs } = await new Promise<{ prepared: Prepared; deadlineMs: number }>((resolve, failed) => {
-    prepareTicket(context, request, { ready: (prepared, deadlineMs) => resolve({ prepared, deadlineMs }), failed });
+  const ready = await new Promise<ReadyTicket>((resolve, failed) => {
+    prepareTicket(context, request, { ready: resolve, failed });
   });
   const { job, outputs } = line;
   const { parent } = ending;
   const body = Buffer.from(text);
-  const record = await takeTicket(context, { request, prepared, body, job, outputs, deadlineMs, parent });
-  ending.receipt = ticket(prepared.route.version);
-  return record.job;
+  const { record, isNew } = await takeTicket(context, { ...ready, request, body, job, outputs, parent });
+  ending.receipt = ticket(ready.prepared.route.version);
+  if (isNew) return { job: record.job, state: 'queued' };
+  return (
+    (await context.jobs.view({ tenant: record.tenant as Name, job: record.job })) ?? { ...record, state: 'queued' }
+  );
 }
 
 function requestOf(

@@ -3,7 +3,7 @@ import { isName, type Name } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { JobAddress } from '../core/event-envelope.ts';
-import { type JobView, writeJob } from '../core/job-view.ts';
+import { isOpen, type JobView, writeJob } from '../core/job-view.ts';
 import { readPrefer, readWaitMs } from '../core/prefer.ts';
 import type { DoorContext } from './door-context.ts';
 import { identifyCaller } from './http-identify.ts';
@@ -62,11 +62,11 @@ export function serveJobs(app: FastifyInstance, context: DoorContext): void {
 
 function answer(reply: FastifyReply, view: JobView | undefined): FastifyReply {
   if (view === undefined) throw unknown();
-  if (view.state === 'queued') reply.header('retry-after', '1');
+  if (isOpen(view)) reply.header('retry-after', '1');
   return reply.type('application/json').send(writeJob(view));
 }
 
-/** Server-sent events: the job as it is, and once more when it has ended; then the body ends. */
+/** Server-sent events: the job as it is, and again at each change of its state; the body ends when the job has. */
 async function sendEvents(
   { jobs }: DoorContext,
   address: JobAddress,
@@ -86,9 +86,9 @@ async function sendEvents(
   tell(first);
   const left = leftBy(reply);
   let last = first;
-  while (last.state === 'queued' && !left.aborted) {
-    const now = await jobs.ended(address, KEEP_ALIVE_MS, left).catch(() => undefined);
-    if (now === undefined || now.state === 'queued') raw.write(': still queued\n\n');
+  while (isOpen(last) && !left.aborted) {
+    const now = await jobs.changed(address, last.state, KEEP_ALIVE_MS, left).catch(() => undefined);
+    if (now === undefined || now.state === last.state) raw.write(`: still ${last.state}\n\n`);
     else {
       last = now;
       tell(last);

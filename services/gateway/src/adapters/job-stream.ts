@@ -1,9 +1,10 @@
 import type { Bus, PubAck } from '@spillway/bus/bus';
-import { bury, storeResult } from '@spillway/bus/job-end';
+import { bury, repeatResult, storeResult } from '@spillway/bus/job-end';
 import type { TrafficClass } from '@spillway/contracts/classes';
+import { HEADERS } from '@spillway/contracts/headers';
 import { errorMessage, HEADER_BYTES, jobKey } from '@spillway/contracts/job-messages';
 import { type Job, type WorkFrame, workFrameCodec } from '@spillway/contracts/messages';
-import { jobsSubject } from '@spillway/contracts/subjects';
+import { jobsSubject, resultSubject } from '@spillway/contracts/subjects';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Clock } from '@spillway/lifecycle/clock';
 import { ATTRIBUTES, SPANS } from '@spillway/telemetry/names';
@@ -25,6 +26,8 @@ export type DurableJob = {
   traceparent: string;
   tracestate: string;
   prepared: Prepared;
+  /** SHA-256 (hex) of what was asked. Absent: nobody will hold a repetition against it. */
+  digest?: string;
 };
 
 /** The durable side of the mesh as the doors write it. Every call resolves when JetStream has acknowledged. */
@@ -38,6 +41,10 @@ export type JobStream = {
     requestId: string,
     model?: string,
   ): Promise<void>;
+  /** Says an error where the publisher wants its result as well, and stores nothing: what is stored there is another request's. */
+  tellError(address: JobAddress & Partial<Job>, error: SpillwayError, requestId: string, model: string): void;
+  /** Says there what is stored of the job, if it has ended. @throws SpillwayError. */
+  tellAgain(address: JobAddress & Partial<Job>): Promise<void>;
   /** Keeps a copy of an event that can be published again. @throws SpillwayError. */
   bury(event: EventMessage & { deliveries: number }, job: string | undefined, error: SpillwayError): Promise<void>;
 };
@@ -89,11 +96,17 @@ function jobFrame(job: DurableJob, gateway: string, nowMs: number): WorkFrame {
   };
 }
 
+type Failed = { address: JobAddress & Partial<Job>; requestId: string; model: string; madeAtMs: number };
+const errorOf = ({ address, requestId, model, madeAtMs }: Failed, error: SpillwayError) => {
+  const job: Job = { ackSubject: '', originSubject: '', traceparent: '', ...address, requestId };
+  return errorMessage(job, { model, madeAtMs }, error);
+};
+
 export function jobStream({ bus, clock, epochMs }: JobStreamOptions): JobStream {
   const maxBytes = () => bus.maxPayload - HEADER_BYTES;
   return {
     publish: async (job) => {
-      const { trafficClass, traceparent } = job;
+      const { trafficClass, traceparent, digest } = job;
       const { model } = job.prepared.model;
       const startMs = clock.now();
       const bytes = workFrameCodec.encode(jobFrame(job, bus.instance, startMs));
@@ -120,6 +133,7 @@ export function jobStream({ bus, clock, epochMs }: JobStreamOptions): JobStream 
       try {
         const ack = await bus.publishToStream(jobsSubject(trafficClass, model), bytes, {
           msgId: jobKey({ ...job.address, ...job.origin }),
+          ...(digest !== undefined && { headers: { [HEADERS.digest]: digest } }),
         });
         trace();
         return ack;
@@ -130,8 +144,15 @@ export function jobStream({ bus, clock, epochMs }: JobStreamOptions): JobStream 
       }
     },
     storeError: async (address, error, requestId, model = '') => {
-      const job: Job = { ackSubject: '', originSubject: '', traceparent: '', ...address, requestId };
-      await storeResult(bus, errorMessage(job, { model, madeAtMs: epochMs() }, error));
+      await storeResult(bus, errorOf({ address, requestId, model, madeAtMs: epochMs() }, error));
+    },
+    tellError: (address, error, requestId, model) => {
+      const failed = { address, requestId, model, madeAtMs: epochMs() };
+      const { replyTo, payload, headers } = errorOf(failed, error);
+      if (replyTo !== '') bus.publish(replyTo, payload, { headers });
+    },
+    tellAgain: async ({ tenant, job, replyTo = '' }) => {
+      if (replyTo !== '') await repeatResult(bus, resultSubject(tenant, job), replyTo);
     },
     bury: (event, job, error) =>
       bury(bus, {

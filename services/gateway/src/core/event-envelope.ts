@@ -26,6 +26,8 @@ export type JobOrigin = JobAddress &
 export type OpenedEvent = {
   /** Undefined: the subject names no tenant, so nobody could read a result. */
   job: JobOrigin | undefined;
+  /** Its publisher has named the job, by whatever: an event that names it again is a repetition of the same request. */
+  isNamed: boolean;
   /** Empty: the subject names none. */
   model: string;
   /** Undefined: it is plain, or at fault. */
@@ -48,12 +50,18 @@ export function openEvent(event: EventMessage, maxBytes: number): OpenedEvent {
     return mode && readCloudEvent(event, mode);
   });
   const cloudEvent = read.value;
-  if (tenant === undefined) return { job: undefined, model, cloudEvent, fault: read.fault };
+  if (tenant === undefined) return { job: undefined, isNamed: false, model, cloudEvent, fault: read.fault };
   const replyTo = attempt(() => replyToOf(event, tenant));
   const replay = attempt(() => replayOf(event));
+  const { id, isNamed } = jobIdOf({
+    tenant,
+    asked: event.header(HEADERS.job),
+    msgId: messageId(event, cloudEvent),
+    streamSeq,
+  });
   const job: JobOrigin = {
     tenant,
-    job: jobIdOf({ tenant, asked: event.header(HEADERS.job), msgId: messageId(event, cloudEvent), streamSeq }),
+    job: id,
     originSubject: subject,
     originSeq: streamSeq,
     replyTo: replyTo.value ?? '',
@@ -61,7 +69,7 @@ export function openEvent(event: EventMessage, maxBytes: number): OpenedEvent {
       mode === undefined ? null : { mode, id: cloudEvent?.id ?? '', correlationId: cloudEvent?.correlationId ?? '' },
     replay: replay.value ?? 0,
   };
-  return { job, model, cloudEvent, fault: read.fault ?? replyTo.fault ?? replay.fault };
+  return { job, isNamed, model, cloudEvent, fault: read.fault ?? replyTo.fault ?? replay.fault };
 }
 
 const tooLarge = (maxBytes: number): SpillwayError =>

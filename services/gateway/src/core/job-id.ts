@@ -24,18 +24,18 @@ function base32(bytes: Uint8Array): string {
  * The id of the job that an event becomes, the same at every delivery: what the publisher asked for, if it passes the allowlist;
  * else base32 of the first 20 bytes of SHA-256(tenant, line feed, message id), so that a publisher who repeats itself gets one
  * job; else the event's place in its stream. The message id is `Nats-Msg-Id`, else of a CloudEvent its `source`, a line feed, its
- * `id`.
+ * `id`. `isNamed`: not the last of these.
  */
 export function jobIdOf(event: {
   tenant: string;
   asked: string | undefined;
   msgId: string | undefined;
   streamSeq: number;
-}): string {
+}): { id: string; isNamed: boolean } {
   const { tenant, asked, msgId, streamSeq } = event;
-  if (asked !== undefined && isName(asked)) return asked;
-  if (msgId === undefined) return `e-${streamSeq}`;
-  return base32(hash('sha256', `${tenant}\n${msgId}`, 'buffer').subarray(0, HASH_BYTES));
+  if (asked !== undefined && isName(asked)) return { id: asked, isNamed: true };
+  if (msgId === undefined) return { id: `e-${streamSeq}`, isNamed: false };
+  return { id: base32(hash('sha256', `${tenant}\n${msgId}`, 'buffer').subarray(0, HASH_BYTES)), isNamed: true };
 }
 
 /**

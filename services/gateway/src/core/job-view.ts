@@ -1,7 +1,7 @@
 import type { JobRecord } from '@spillway/contracts/buckets';
 import { resultSubject } from '@spillway/contracts/subjects';
 
-export type JobState = 'queued' | 'succeeded' | 'failed' | 'expired' | 'cancelled';
+export type JobState = 'queued' | 'running' | 'succeeded' | 'failed' | 'expired' | 'cancelled';
 
 /**
  * A stored result: an answer, or `{"error": {"code", "message", "reason"}}`. `storedAtMs`: epoch. `isEvent`: it is the `data` of a
@@ -45,11 +45,14 @@ function errorOf(text: string): JobError | undefined {
   return { code, message, reason };
 }
 
-/** Without a result: it waits or runs, or its result was kept for as long as results are. */
-export const openJob = (record: JobRecord, inStream: boolean): JobView => ({
+/** What has not ended yet. */
+export const isOpen = ({ state }: JobView): boolean => state === 'queued' || state === 'running';
+
+/** Without a result: it waits, a worker runs it, or its result was kept for as long as results are. */
+export const openJob = (record: JobRecord, state: 'queued' | 'running' | 'expired'): JobView => ({
   tenant: record.tenant,
   job: record.job,
-  state: inStream ? 'queued' : 'expired',
+  state,
   record,
 });
 

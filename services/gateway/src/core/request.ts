@@ -37,7 +37,8 @@ export type InferRequest = {
   tracestate: string;
 };
 
-export type CacheOutcome = 'hit' | 'miss' | 'stale' | 'bypass';
+/** `joined`: an identical request was running already. */
+export type CacheOutcome = 'hit' | 'miss' | 'joined' | 'stale' | 'bypass';
 
 /** What is known about how a request was answered. */
 export type Receipt = {

@@ -18,6 +18,7 @@ import { createMetrics } from '@spillway/telemetry/metrics';
 import { openGrpcDoor } from '../../src/adapters/grpc-door.ts';
 import { Admission } from '../../src/core/admission/admission.ts';
 import { KeyRing } from '../../src/core/identity.ts';
+import { JobQuota } from '../../src/core/job-quota.ts';
 import { ModelStatistics } from '../../src/core/model-statistics.ts';
 import { Pipeline } from '../../src/core/pipeline.ts';
 import { WireWriter } from '../../src/core/wire-writer.ts';
@@ -97,7 +98,17 @@ async function serveDoor(): Promise<number> {
       statistics: { gather: async () => [] },
       control: { command: async () => undefined },
       observer,
-      jobs: { take: noJobs, view: noJobs, ended: noJobs, cancel: noJobs, list: noJobs },
+      jobQuota: new JobQuota(admission, Math.random),
+      jobs: {
+        take: noJobs,
+        find: noJobs,
+        view: noJobs,
+        ended: noJobs,
+        changed: noJobs,
+        cancel: noJobs,
+        list: noJobs,
+      },
+      keyed: { submit: (_call, request, settle) => pipeline.submit(request, settle) },
       maxBodyBytes: 4 << 20,
       isReady: () => true,
     },

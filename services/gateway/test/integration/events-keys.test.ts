@@ -140,3 +140,24 @@ test('events that wait for a quota end as dead letters when the last key of thei
     return dead?.headers['spillway-origin-subject'] === origin && Number(dead.headers['spillway-deliveries']) > 1;
   });
 });
+
+test('jobs are charged to the quota of their key: beyond it calls are refused', async () => {
+  const key = await putKey(bus, 'metered', { tenant: 'metered', quota: { costPerSecond: 0.01 } });
+  await until('the key is known', () => isKnown(key));
+  const url = `http://127.0.0.1:${gateway.ports.http}`;
+  const request = { inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }] };
+  const line = JSON.stringify({ model: 'mlp', ...request });
+  const lines = await fetch(`${url}/v1/jobs`, {
+    method: 'POST',
+    headers: { ...key.headers, 'content-type': 'application/x-ndjson' },
+    body: `${line}\n`,
+  });
+  assert.match(await lines.text(), /"accepted":1/);
+  const refused = await fetch(`${url}/v2/models/mlp/infer`, {
+    method: 'POST',
+    headers: { ...key.headers, prefer: 'respond-async' },
+    body: JSON.stringify(request),
+  });
+  assert.deepEqual([refused.status, refused.headers.get('spillway-reason')], [429, 'quota']);
+  assert.ok(Number(refused.headers.get('retry-after')) >= 1);
+});

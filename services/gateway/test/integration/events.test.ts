@@ -73,6 +73,43 @@ test('an event that is published twice becomes one job', async () => {
   assert.equal(await jobs(), before + 1);
 });
 
+test('an event that names the job of another request is a dead letter, and its publisher is told; the job stays as it is', async () => {
+  const inbox = '_INBOX.publisher.1';
+  const told: string[] = [];
+  const listening = mesh.bus.subscribe(inbox, ({ header }) => void told.push(header('spillway-error') ?? 'answer'));
+  const headers = { 'spillway-job': 'named', 'spillway-reply-to': inbox };
+  await send('acme', 'mlp', body([1, 1]), headers);
+  await eventsAreDone();
+  const before = await jobs();
+  for (const other of [body([2, 2]), '{"no":"request"}']) {
+    await send('acme', 'mlp', other, headers);
+    await eventsAreDone();
+    const dead = (await lastOf(mesh.bus, DLQ_STREAM, dlqSubject('CONFLICT'))) as Stored;
+    assert.equal(String(dead.payload), typeof other === 'string' ? other : JSON.stringify(other));
+  }
+  await until('both were told', () => told.length === 2);
+  assert.deepEqual(told, ['CONFLICT', 'CONFLICT']);
+  assert.equal(await jobs(), before);
+  assert.equal(
+    await lastOf(mesh.bus, RESULTS_STREAM, resultSubject('acme', 'named')),
+    undefined,
+    'no result was stored',
+  );
+  const answer = Buffer.from('{"model_name":"mlp"}');
+  await mesh.bus.publishToStream(resultSubject('acme', 'named'), answer);
+  await send('acme', 'mlp', body([1, 1]), headers);
+  await until('who asks again is told what is stored', () => told.length === 3);
+  assert.equal(told[2], 'answer');
+  listening.stop();
+});
+
+test('a named event is a job that its tenant can look at while it waits', async () => {
+  await send('anonymous', 'mlp', body(), { 'spillway-job': 'looked-at' });
+  await eventsAreDone();
+  const found = await fetch(`http://127.0.0.1:${mesh.gateway.ports.http}/v1/jobs/looked-at`);
+  assert.equal(((await found.json()) as { state: string }).state, 'queued');
+});
+
 const INVALID: [name: string, model: string, payload: unknown, code: string, message: RegExp][] = [
   ['bad JSON', 'mlp', '{"inputs":', 'INVALID_REQUEST', /body: expected JSON/],
   ['an unknown model', 'nope', body(), 'MODEL_NOT_FOUND', /no such model/],

@@ -47,6 +47,16 @@ test("Triton's Node example runs as it is", async () => {
   );
 });
 
+test('a call that is repeated under its idempotency key has the answer that it had; with another message it is a conflict', async () => {
+  const headers = { 'idempotency-key': 'order-18' };
+  const first = await client.infer(ask('mlp', [0.25, 1]), { headers });
+  const again = await client.infer(ask('mlp', [0.25, 1]), { headers });
+  assert.deepEqual(again.answer, first.answer);
+  assert.deepEqual([first.trailers['spillway-cache'], again.trailers['spillway-cache']], ['bypass', 'hit']);
+  const { code } = await failureOf(client.infer(ask('mlp', [0.75, 1]), { headers }));
+  assert.equal(code, 6);
+});
+
 test('the answer names what ran, and the receipt is in the trailers', async () => {
   const traceparent = `00-${'e'.repeat(32)}-${'f'.repeat(16)}-01`;
   const headers = { 'x-request-id': 'order-7', 'spillway-class': 'bulk', traceparent };

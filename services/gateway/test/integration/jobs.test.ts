@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { deleteMessage, readMessage } from '@spillway/bus/stream-messages';
+import { runningJobsCodec } from '@spillway/contracts/messages';
 import { JOBS_STREAM } from '@spillway/contracts/streams';
-import { resultSubject } from '@spillway/contracts/subjects';
+import { resultSubject, runningSubject } from '@spillway/contracts/subjects';
 import { mlp } from '../unit/fixtures.ts';
-import { type GatewayUnderTest, startGatewayUnderTest } from './gateway-under-test.ts';
+import { type GatewayUnderTest, startGatewayUnderTest, until } from './gateway-under-test.ts';
 
 /** A gateway without batcher and worker: what it accepts waits for ever. */
 let under: GatewayUnderTest;
@@ -32,6 +33,9 @@ const ordered = (headers: Record<string, string> = {}): Promise<Response> => {
     headers: { prefer: 'respond-async', ...headers },
   });
 };
+/** What a batcher says: exactly these jobs, by their places, are at workers now. */
+const running = (...seqs: number[]) =>
+  under.bus.publish(runningSubject('batcher-1'), runningJobsCodec.encode({ batcher: 'batcher-1', seqs }));
 const order = (headers?: Record<string, string>): Promise<Job> => jobOf(ordered(headers));
 const stored = (job: string, payload: unknown) =>
   under.bus.publishToStream(resultSubject('anonymous', job), Buffer.from(JSON.stringify(payload)));
@@ -86,6 +90,47 @@ test('the result of an event is found as a job, though no door has a record of i
   await stored('from-event', { error: { code: 'BACKEND_FAILED', message: 'no', reason: '' } });
   const found = await jobOf(call('/v1/jobs/from-event'));
   assert.deepEqual([found.state, found.error?.code], ['failed', 'BACKEND_FAILED']);
+});
+
+test('a job is running while a batcher says so, and queued again when its try was lost', async () => {
+  const { href, job } = await order();
+  const { seq } = (await readMessage(under.bus, JOBS_STREAM, { next: 'spillway.v1.jobs.>', seq: 5 }))!;
+  const stateIs = (state: string) => async () => {
+    if (state === 'running') running(seq); // as batchers do: again and again
+    return (await jobOf(call(href))).state === state;
+  };
+  await until('it is running', stateIs('running'));
+  running();
+  await until('it is queued', stateIs('queued'));
+  const beats = setInterval(() => running(seq), 50);
+  const waiting = jobOf(call(`${href}?wait=30`));
+  const reader = (await call(href, { headers: { accept: 'text/event-stream' } })).body!.pipeThrough(
+    new TextDecoderStream(),
+  );
+  let told = '';
+  for await (const text of reader) {
+    told += text;
+    if (told.includes('"running"') && !told.includes('"succeeded"')) {
+      clearInterval(beats);
+      await stored(job, { model_name: mlp.model, answer: 8 }).catch(() => undefined); // said once, told maybe twice
+    }
+  }
+  const states = [...told.matchAll(/"state":"(\w+)"/g)].map(([, state]) => state);
+  assert.deepEqual(states.slice(-2), ['running', 'succeeded']);
+  assert.equal((await waiting).state, 'succeeded');
+});
+
+test('a repeated idempotency key tells what has become of the job', async () => {
+  const headers = { 'idempotency-key': 'again' };
+  const { href, job } = await order(headers);
+  assert.equal((await order(headers)).state, 'queued');
+  await stored(job, { model_name: mlp.model, answer: 9 });
+  const again = await ordered(headers);
+  assert.deepEqual([again.status, again.headers.get('location'), again.headers.get('retry-after')], [202, href, null]);
+  const { state, result } = (await again.json()) as Job;
+  assert.deepEqual([state, result], ['succeeded', undefined]);
+  const waited = await ordered({ ...headers, prefer: 'respond-async, wait=5' });
+  assert.deepEqual([waited.status, ((await waited.json()) as { answer: number }).answer], [200, 9]);
 });
 
 test('while the bus is away a job is not accepted', async () => {

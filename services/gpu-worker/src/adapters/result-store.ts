@@ -10,6 +10,7 @@ import { isErrorCode } from '@spillway/errors/catalogue';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { toJetstream } from '@spillway/errors/to-jetstream';
 import type { WallClock } from '@spillway/lifecycle/clock';
+import { crashPoint } from '@spillway/lifecycle/crash-point';
 import { InFlight } from '@spillway/lifecycle/in-flight';
 import type { JobResult } from '../core/executor-messages.ts';
 import { jobReceipt, type RunFacts } from '../core/job-receipt.ts';
@@ -81,7 +82,9 @@ export class ResultStore {
       return this.#fail(job, made, error, receipt, delivery);
     }
     try {
+      crashPoint('worker.after-run-before-result');
       const { first } = await storeResult(this.#bus, answerMessage(job, made, payload, receipt));
+      crashPoint('worker.after-result-before-ack');
       this.#tell(job, ACK);
       return { outcome: first ? 'stored' : 'already_stored' };
     } catch (thrown) {

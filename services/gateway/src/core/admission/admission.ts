@@ -196,8 +196,7 @@ export class Admission {
   }
 
   busAway(away: boolean, nowMs: number): void {
-    if (!away) this.#awaySinceMs = undefined;
-    else this.#awaySinceMs ??= nowMs;
+    this.#awaySinceMs = away ? (this.#awaySinceMs ?? nowMs) : undefined;
   }
 
   /** @param transitMs Delay on the bus beyond the fastest: the state was true so long before `nowMs`. */
@@ -263,8 +262,7 @@ export class Admission {
   /** How long after its publication an unanswered request is worth sending again; Infinity: it is not. */
   resubmitAfterMs(model: string, rank: number, budgetMs: number, predictedFinishMs: number): number {
     const view = this.#models.get(model)?.view;
-    if (view === undefined) return Number.POSITIVE_INFINITY;
-    return this.#resubmission.afterMs(view, rank, budgetMs, predictedFinishMs);
+    return view ? this.#resubmission.afterMs(view, rank, budgetMs, predictedFinishMs) : Number.POSITIVE_INFINITY;
   }
 
   /** Whether it may be sent again now; if so, its budget is charged. */

@@ -79,6 +79,11 @@ export class KeyQuota {
     return this.#cost?.hasAny(nowMs) === false || this.#requests?.hasAny(nowMs) === false;
   }
 
+  /** The class that a request of this one goes on in once the quota is used up, if it `lowers`. */
+  lowered(rank: number): number {
+    return Math.min(LOWEST_RANK, Math.max(rank, this.rank + 1));
+  }
+
   charge(costIms: number): void {
     this.#cost?.take(costIms);
     this.#requests?.take(1);
@@ -89,11 +94,6 @@ export class KeyQuota {
   giveBack(costIms: number): void {
     this.#cost?.take(-costIms);
     this.#requests?.take(-1);
-  }
-
-  /** The rank of a request that is beyond the quota of a key that lowers. */
-  lowered(rank: number): number {
-    return Math.min(LOWEST_RANK, Math.max(rank, this.rank + 1));
   }
 
   /** When the next request that is refused now would find tokens. */

@@ -27,7 +27,17 @@ type Operation = {
   events?: boolean;
 };
 
-const INFER_HEADERS = ['class', 'timeout', 'requestId', 'accept', 'receipt', 'cache', 'traceparent', 'tracestate'];
+const INFER_HEADERS = [
+  'class',
+  'timeout',
+  'requestId',
+  'accept',
+  'receipt',
+  'idempotency',
+  'cache',
+  'traceparent',
+  'tracestate',
+];
 const SIMPLE = {
   inputs: ['INPUT0', 'INPUT1'].map((name) => ({ name, datatype: 'INT32', shape: [1, 16], data: Array(16).fill(1) })),
 };

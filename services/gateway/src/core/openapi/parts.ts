@@ -158,7 +158,7 @@ export const SCHEMAS: Record<string, Part> = {
     required: ['job', 'state', 'href', 'subject'],
     properties: {
       job: { type: 'string' },
-      state: { enum: ['queued', 'succeeded', 'failed', 'expired', 'cancelled'] },
+      state: { enum: ['queued', 'running', 'succeeded', 'failed', 'expired', 'cancelled'] },
       href: { type: 'string' },
       subject: { type: 'string', description: 'Of the result on NATS' },
       model: { type: 'string' },
@@ -192,6 +192,10 @@ export const REQUEST_HEADERS: Record<string, Part> = {
     'Rungs that you take between an answer at once and a refusal: wait, degraded; or none',
   ),
   receipt: header(HEADERS.receipt, 'Where the receipt goes', { enum: ['none', 'headers', 'body'] }),
+  idempotency: header(
+    HEADERS.idempotencyKey,
+    'Of the tenant and the model: the same key with the same body is the same answer or job, for a day; with another body a conflict',
+  ),
   cache: header('cache-control', 'no-cache: do not read the result cache; no-store: do not write it'),
   traceparent: header(HEADERS.traceparent, 'W3C Trace Context'),
   tracestate: header(HEADERS.tracestate, 'Of the same trace; a malformed one is dropped'),
@@ -215,7 +219,7 @@ export const RECEIPT_HEADERS: Record<string, string> = {
   [HEADERS.batchSize]: 'Its rows',
   [HEADERS.closedBy]: 'Why the batch left',
   [HEADERS.worker]: 'What ran it',
-  [HEADERS.cache]: 'hit, miss, stale or bypass',
+  [HEADERS.cache]: 'hit, miss, joined, stale or bypass',
   [HEADERS.degraded]: 'What kept the answer from being an idle mesh’s: variant, features, stale',
   [HEADERS.attempts]: 'Tries inside the mesh, if more than 1',
   [HEADERS.traceId]: 'The trace, if it is recorded',

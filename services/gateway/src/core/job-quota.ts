@@ -4,14 +4,12 @@ import type { Admission } from './admission/admission.ts';
 import { overloadHintMs } from './admission/retry-after.ts';
 import type { InferRequest } from './request.ts';
 
-/** A request as it was read from an event; `cost` in the unit of the model's `cost` rule. */
-type Charged = { request: InferRequest; model: string; cost: number };
-
 /**
- * The quota of a tenant's key before its events: one that is beyond it is not refused, since it was accepted, but waits in its
- * stream until a slot of the quota is free, or goes on one class lower, as the key says.
+ * What durable jobs take of their key's quota. Nothing else of admission applies to them: they run when there is room, and without
+ * the quota a key could have as much of that room as it can fill. Beyond it a call is refused, and an event, which was accepted, waits
+ * in its stream until a slot of the quota is free; or either goes on one class lower, as the key says.
  */
-export class EventQuotas {
+export class JobQuota {
   readonly #admission: Pick<Admission, 'quotaOf' | 'imsOf'>;
   readonly #random: () => number;
 
@@ -29,11 +27,12 @@ export class EventQuotas {
   }
 
   /**
-   * Charges an event that is about to become a job, or lowers its class.
+   * Charges a request that is about to become a job, or lowers its class.
+   * @param cost In the unit of the model's `cost` rule.
    * @returns Gives back what was charged: it did not become one.
    * @throws SpillwayError `QUOTA_EXCEEDED` when others have used up the quota since it was checked.
    */
-  charge({ request, model, cost }: Charged, nowMs: number): () => void {
+  charge(request: InferRequest, cost: number, nowMs: number): () => void {
     const quota = this.#admission.quotaOf(request.keyId);
     if (quota === undefined) return () => undefined;
     if (quota.isUsedUp(nowMs)) {
@@ -41,7 +40,7 @@ export class EventQuotas {
       request.trafficClass = CLASSES[quota.lowered(classRank(request.trafficClass))]!;
       return () => undefined; // what goes on one class lower is not on its quota
     }
-    const costIms = this.#admission.imsOf(model, cost);
+    const costIms = this.#admission.imsOf(request.model, cost);
     quota.charge(costIms);
     return () => quota.giveBack(costIms);
   }
