@@ -16,12 +16,12 @@ export const LEVERS: BucketSpec = { name: 'spillway_levers', storage: 'file', tt
 /** Jobs that callers at the doors were given a ticket for, by `<tenant>.<job>`. Kept for longer than any of them may wait. */
 export const JOBS: BucketSpec = { name: 'spillway_jobs', storage: 'file', ttlMs: 8 * 24 * 60 * 60 * 1_000 };
 
-/** Answers of requests that had an idempotency key, by `<tenant>.<hash of model and key>`. */
+/** Answers of requests that had an idempotency key, by `<tenant>.<hash of model and key>`: some hundred thousand small ones. */
 export const IDEMPOTENCY: BucketSpec = {
   name: 'spillway_idempotency',
   storage: 'file',
-  ttlMs: 24 * 60 * 60 * 1_000,
-  maxBytes: 256 * 1024 * 1024,
+  ttlMs: 60 * 60 * 1_000,
+  maxBytes: 512 * 1024 * 1024,
 };
 
 export const BUCKETS: readonly BucketSpec[] = [REGISTRY, MODELS, KEYS, LEVERS, JOBS, IDEMPOTENCY];

@@ -1,10 +1,12 @@
 import { ConfigError } from '@spillway/config/config-error';
 import { yieldBackgroundThreads } from '@spillway/lifecycle/background-threads';
+import { armCrashPoints } from '@spillway/lifecycle/crash-point';
 import { exitWithin, untilSignal } from '@spillway/lifecycle/signals';
 import { batcherConfig } from './config.ts';
 import { startBatcher } from './service.ts';
 
 yieldBackgroundThreads();
+armCrashPoints(process.env['SPILLWAY_CRASH_AT']);
 try {
   const config = batcherConfig.load(process.env);
   await using batcher = await startBatcher(config); // connect outward first, listen last

@@ -1,10 +1,12 @@
 import { ConfigError } from '@spillway/config/config-error';
 import { yieldBackgroundThreads } from '@spillway/lifecycle/background-threads';
+import { armCrashPoints } from '@spillway/lifecycle/crash-point';
 import { exitWithin, untilSignal } from '@spillway/lifecycle/signals';
 import { gatewayConfig } from './config.ts';
 import { startGateway } from './service.ts';
 
 yieldBackgroundThreads();
+armCrashPoints(process.env['SPILLWAY_CRASH_AT']);
 try {
   const config = gatewayConfig.load(process.env);
   await using gateway = await startGateway(config); // connect outward first, listen last
