@@ -1,3 +1,4 @@
+import { SpillwayError } from '@spillway/errors/spillway-error';
 import { apiCode, type KV, type RawSubscription, unavailable } from './nats-client.ts';
 
 export type KvEntry = { key: string; value: Uint8Array | undefined };
@@ -9,6 +10,9 @@ export type KvStored = { value: Uint8Array; revision: number; storedAtMs: number
 
 const NO_KEY = 10_037;
 const WRONG_LAST_SEQ = 10_071;
+const FULL = 10_077;
+/** Room comes as entries end, which takes a while. */
+const FULL_RETRY_MS = 10_000;
 
 export class NatsKv {
   readonly #kv: KV;
@@ -49,7 +53,7 @@ export class NatsKv {
       return true;
     } catch (thrown) {
       if (apiCode(thrown) === WRONG_LAST_SEQ) return false;
-      throw unavailable(`bucket ${this.#bucket} could not be written`, thrown);
+      throw this.#refused(thrown);
     }
   }
 
@@ -66,8 +70,14 @@ export class NatsKv {
       return true;
     } catch (thrown) {
       if (apiCode(thrown) === WRONG_LAST_SEQ) return false;
-      throw unavailable(`bucket ${this.#bucket} could not be written`, thrown);
+      throw this.#refused(thrown);
     }
+  }
+
+  #refused(thrown: unknown): SpillwayError {
+    if (apiCode(thrown) !== FULL) return unavailable(`bucket ${this.#bucket} could not be written`, thrown);
+    const why = `bucket ${this.#bucket} is full`;
+    return new SpillwayError('OVERLOADED', why, { reason: 'bucket_full', retryAfterMs: FULL_RETRY_MS, cause: thrown });
   }
 
   /** At most `limit` present entries whose keys match, in the order of their last writes, from behind revision `after` on. */

@@ -225,3 +225,17 @@ test('an entry is created once, and entries are given in pages in the order they
   );
   assert.deepEqual(await bucket.page('a.*', rest[0]!.revision, 10), []);
 });
+
+test('an entry is replaced only as it was read, and a full bucket refuses what is new', async () => {
+  const bucket = openBucket<string>(bus, { name: 'bounded', storage: 'memory', ttlMs: 0, maxBytes: 2_000 });
+  await bucket.create('a', 'first');
+  const { value, revision, storedAtMs } = (await bucket.read('a'))!;
+  assert.equal(value, 'first');
+  assert.ok(Math.abs(Date.now() - storedAtMs) < 60_000);
+  assert.equal(await bucket.replace('a', 'second', revision), true);
+  assert.equal(await bucket.replace('a', 'third', revision), false);
+  assert.equal(await bucket.get('a'), 'second');
+  await assert.rejects(bucket.create('b', 'x'.repeat(4_000)), { code: 'OVERLOADED', reason: 'bucket_full' });
+  await bucket.delete('a');
+  assert.equal(await bucket.read('a'), undefined);
+});

@@ -26,7 +26,7 @@ export type InferOptions<A extends Rung = Rung> = WaitOptions & {
   receipt?: 'none' | 'headers' | 'body' | undefined;
   /** 1 to 64 letters, digits, "_" or "-"; shows in traces and logs. Default: the mesh makes one. */
   requestId?: string | undefined;
-  /** The same key with the same body is the same job. Over NATS it is the job's name. */
+  /** The same key with the same inputs is the same answer or job, with others a `CONFLICT`. Over NATS it is the job's name. */
   idempotencyKey?: string | undefined;
 };
 

@@ -19,12 +19,12 @@ export const JOBS: BucketSpec = { name: 'spillway_jobs', storage: 'file', ttlMs:
 /** The last command to load or unload each model: workers follow it, also those that start later. */
 export const MODEL_COMMANDS: BucketSpec = { name: 'spillway_model_commands', storage: 'file', ttlMs: 0 };
 
-/** Answers of requests that had an idempotency key, by `<tenant>.<hash of model and key>`. */
+/** Answers of requests that had an idempotency key, by `<tenant>.<hash of model and key>`: some hundred thousand small ones. */
 export const IDEMPOTENCY: BucketSpec = {
   name: 'spillway_idempotency',
   storage: 'file',
-  ttlMs: 24 * 60 * 60 * 1_000,
-  maxBytes: 256 * 1024 * 1024,
+  ttlMs: 60 * 60 * 1_000,
+  maxBytes: 512 * 1024 * 1024,
 };
 
 export const BUCKETS: readonly BucketSpec[] = [REGISTRY, MODELS, KEYS, LEVERS, JOBS, MODEL_COMMANDS, IDEMPOTENCY];

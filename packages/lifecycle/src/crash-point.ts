@@ -29,18 +29,21 @@ export function readCrashPoints(text: string | undefined): Map<string, number> |
   return left;
 }
 
-const armed = readCrashPoints(process.env['SPILLWAY_CRASH_AT']);
+let armed: Map<string, number> | undefined;
 
 /**
- * For tests: with `SPILLWAY_CRASH_AT=<name>:<count>` in its environment the process kills itself (SIGKILL) when it comes here for the
- * `count`th time. Without it nothing is done.
+ * For tests: with `<name>:<count>` the process kills itself (SIGKILL) when it comes to that place for the `count`th time.
+ * @param text `SPILLWAY_CRASH_AT` of the environment. @throws Error for what names no place.
  */
-export const crashPoint: (name: CrashPoint) => void =
-  armed === undefined
-    ? () => undefined
-    : (name) => {
-        const left = armed.get(name);
-        if (left === undefined) return;
-        armed.set(name, left - 1);
-        if (left <= 1) process.kill(process.pid, 'SIGKILL');
-      };
+export function armCrashPoints(text: string | undefined): void {
+  armed = readCrashPoints(text);
+}
+
+/** A place at which the process may have been told to die; else nothing happens here. */
+export function crashPoint(name: CrashPoint): void {
+  if (armed === undefined) return;
+  const left = armed.get(name);
+  if (left === undefined) return;
+  armed.set(name, left - 1);
+  if (left <= 1) process.kill(process.pid, 'SIGKILL');
+}

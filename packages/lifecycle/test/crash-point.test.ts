@@ -6,8 +6,9 @@ import { test } from 'node:test';
 import { CRASH_POINTS, readCrashPoints } from '../src/crash-point.ts';
 
 const PROGRAM = `
-  import { crashPoint } from ${JSON.stringify(new URL('../src/crash-point.ts', import.meta.url).href)};
+  import { armCrashPoints, crashPoint } from ${JSON.stringify(new URL('../src/crash-point.ts', import.meta.url).href)};
   import { writeSync } from 'node:fs';
+  armCrashPoints(process.env.SPILLWAY_CRASH_AT);
   for (let n = 1; n <= 3; n += 1) {
     crashPoint('batcher.after-pull');
     writeSync(1, String(n));

@@ -2,7 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { toOip } from '@spillway/errors/to-oip';
 import type { InferContext } from './door-context.ts';
 import { GENERATE, GENERATE_STREAM } from './http-dialect.ts';
-import { InferRoute, matchGenerate } from './http-infer.ts';
+import { InferRoute } from './http-infer.ts';
+import { matchGenerate } from './infer-paths.ts';
 import { refuseMethod } from './served-paths.ts';
 
 /**

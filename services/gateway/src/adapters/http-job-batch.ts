@@ -11,7 +11,7 @@ import { type RequestMetadata, readMetadata } from '../core/request-metadata.ts'
 import type { Ending } from '../telemetry.ts';
 import type { DoorContext } from './door-context.ts';
 import { identifyCaller } from './http-identify.ts';
-import { checkedName } from './http-infer.ts';
+import { checkedName } from './infer-paths.ts';
 import { prepareTicket, type ReadyTicket, takeTicket } from './take-ticket.ts';
 
 /** Lines under way at a time: what costs is waiting for JetStream. */

@@ -25,7 +25,15 @@ export type KeyedCall = { key: string; body: Uint8Array };
 /** Absent `job`: a caller that takes no tickets; it is told of a conflict. */
 export type KeyedSettle = Settle & { job?(record: JobRecord): void };
 
-type Caller = KeyedCall & { request: InferRequest; settle: KeyedSettle; run?: Run; timer?: NodeJS.Timeout };
+/** `digest`: SHA-256 (hex) of its body, which is not kept. */
+type Caller = {
+  key: string;
+  digest: string;
+  request: InferRequest;
+  settle: KeyedSettle;
+  run?: Run;
+  timer?: NodeJS.Timeout;
+};
 /**
  * What runs here under one key, or waits for another gateway's run until it is `claimed`. The first of its callers gave it its
  * deadline; any of them may leave.
@@ -60,20 +68,19 @@ export class IdempotentCalls {
   }
 
   /** As `Pipeline.submit`: `settle` is called once. @returns What makes this caller leave. */
-  submit(call: KeyedCall, request: InferRequest, settle: KeyedSettle): () => void {
-    const caller: Caller = { ...call, request, settle };
+  submit({ key, body }: KeyedCall, request: InferRequest, settle: KeyedSettle): () => void {
+    const caller: Caller = { key, digest: hash('sha256', body, 'hex'), request, settle };
     this.#start(caller);
     return () => void this.#leave(caller);
   }
 
   #admit(caller: Caller): void {
-    const { pipeline, maxCallers } = this.#options;
-    const { key, body, request } = caller;
+    const { clock, pipeline, maxCallers } = this.#options;
+    const { key, digest, request } = caller;
     const { tenant, model } = request;
     if (this.#callers >= maxCallers) throw tooManyInFlight(maxCallers);
     const address = { tenant: tenant as Name, job: requestJobId({ tenant, model, key, unique: '' }) };
     const id = jobKey(address);
-    const digest = hash('sha256', body, 'hex');
     const run = this.#runs.get(id);
     if (run !== undefined && run.digest !== digest) {
       throw keyConflict('idempotency-key: expected the request that it was first used with');
@@ -85,9 +92,10 @@ export class IdempotentCalls {
     if (run !== undefined) {
       run.callers.add(caller);
       caller.run = run;
+      const leftMs = request.receivedAtMs + budgetMs - clock.now();
       caller.timer = setTimeout(() => {
         if (this.#leave(caller)) caller.settle.failed(late(budgetMs));
-      }, budgetMs);
+      }, leftMs);
       return;
     }
     const begun: Run = { digest, address, budgetMs, callers: new Set([caller]), claimed: false };

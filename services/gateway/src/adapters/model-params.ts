@@ -1,6 +1,6 @@
 import { isName } from '@spillway/contracts/names';
 import { SpillwayError } from '@spillway/errors/spillway-error';
-import { checkedName } from './http-infer.ts';
+import { checkedName } from './infer-paths.ts';
 
 /** Of a path below `/v2/models/:model`. */
 export type ModelParams = { model: string; version?: string };

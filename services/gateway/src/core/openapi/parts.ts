@@ -194,7 +194,7 @@ export const REQUEST_HEADERS: Record<string, Part> = {
   receipt: header(HEADERS.receipt, 'Where the receipt goes', { enum: ['none', 'headers', 'body'] }),
   idempotency: header(
     HEADERS.idempotencyKey,
-    'Of the tenant and the model: the same key with the same body is the same answer or job, for a day; with another body a conflict',
+    'Of the tenant and the model: the same key with the same body is the same answer (for an hour) or job; with another body a conflict',
   ),
   cache: header('cache-control', 'no-cache: do not read the result cache; no-store: do not write it'),
   traceparent: header(HEADERS.traceparent, 'W3C Trace Context'),
