@@ -30,7 +30,7 @@ export type GatewayUnderTest = AsyncDisposable & {
 };
 
 /** Polls without load. @throws Error naming `what` after `timeoutMs`. */
-export async function until(what: string, holds: () => Promise<boolean> | boolean, timeoutMs = 10_000): Promise<void> {
+export async function until(what: string, holds: () => Promise<boolean> | boolean, timeoutMs = 30_000): Promise<void> {
   const endMs = performance.now() + timeoutMs;
   while (!(await holds())) {
     if (performance.now() > endMs) throw new Error(`not within ${timeoutMs} ms: ${what}`);
