@@ -9,15 +9,15 @@ import { repositoryOf } from '../support/model-repository.ts';
 test('jobs while gateways, batchers, workers and NATS are killed, also at each crash point: none lost, none stored twice, none mixed up', async () => {
   await using models = await repositoryOf(['simple']);
   const scale = { gateway: 2, batcher: 2, 'gpu-worker': 2 };
-  const crashAfter = 40;
+  const crashAfter = 40; // of the second of each service later: a job of which all die at once may come to its fifth delivery, the last
   await using mesh = await startMesh({
     scale,
     models: models.dir,
-    instanceEnv: (service, index) => doomed(service, index, (1 + index) * crashAfter),
+    instanceEnv: (service, index) => doomed(service, index, (1 + 4 * index) * crashAfter),
   });
   const figures = await jobChaos(mesh, {
     jobs: 1_000,
-    killEveryMs: 1_500,
+    killEveryMs: 1_000,
     crashAfter,
     crashAgain: false,
     seed: 6,
