@@ -56,8 +56,11 @@ function flatten(data: unknown[], shape: readonly number[], at: string): unknown
   return level;
 }
 
+/** 64-bit integers are read as BigInt, also in a shape, and JSON knows none. */
+const bigAsNumber = (_key: string, value: unknown): unknown => (typeof value === 'bigint' ? Number(value) : value);
+
 const show = (value: unknown): string => {
-  const text = typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? 'undefined');
+  const text = typeof value === 'bigint' ? String(value) : (JSON.stringify(value, bigAsNumber) ?? 'undefined');
   return text.length > 32 ? `${text.slice(0, 32)}…` : text;
 };
 

@@ -55,6 +55,14 @@ test('data may be flat or nested like its shape', () => {
   );
 });
 
+test('a shape of 64-bit data with a dimension beyond 2^53 is refused as such', () => {
+  const body = '{"inputs":[{"name":"x","datatype":"INT64","shape":[1,18446744073709551616],"data":[1]}]}';
+  assert.throws(() => readInferCall(Buffer.from(body), undefined), {
+    code: 'INVALID_REQUEST',
+    message: 'input "x": shape: expected integers ≥ 0, got [1,18446744073709552000]',
+  });
+});
+
 test('64-bit integers beyond 2^53 keep every digit, both ways', () => {
   const text =
     '{"inputs":[{"name":"n","datatype":"INT64","shape":[2],"data":[9007199254740993,-9223372036854775808]}]}';
