@@ -67,6 +67,8 @@ export const unavailable = (what: string, cause: unknown): SpillwayError =>
 export class NatsClient {
   readonly #nc: NatsConnection;
   readonly #inboxPrefix: string;
+  readonly #opening = new Set<Promise<unknown>>();
+  #draining = false;
 
   private constructor(nc: NatsConnection, inboxPrefix: string) {
     this.#nc = nc;
@@ -222,9 +224,21 @@ export class NatsClient {
         storage: spec.storage === 'memory' ? StorageType.Memory : StorageType.File,
         ...(spec.maxBytes !== undefined && { max_bytes: spec.maxBytes }),
       });
-      return new NatsKv(kv, spec.name);
+      return new NatsKv(kv, spec.name, (open) => this.#open(open));
     } catch (cause) {
       throw unavailable(`bucket ${spec.name} could not be provided`, cause);
+    }
+  }
+
+  /** What is still being opened when the client closes would leave a timer of the library behind: `drain` waits for it. */
+  async #open<T>(open: () => Promise<T>): Promise<T> {
+    if (this.#draining) throw new Error('the client is being closed');
+    const opening = open();
+    this.#opening.add(opening);
+    try {
+      return await opening;
+    } finally {
+      this.#opening.delete(opening);
     }
   }
 
@@ -243,7 +257,9 @@ export class NatsClient {
    */
   async drain(): Promise<void> {
     if (this.#nc.isClosed()) return;
+    this.#draining = true;
     const limit = delay(DRAIN_LIMIT_MS, undefined, { ref: false });
+    await Promise.race([Promise.allSettled(this.#opening), limit]);
     await Promise.race([this.#nc.drain().catch(() => undefined), limit]);
     await this.close();
   }

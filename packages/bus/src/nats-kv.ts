@@ -8,6 +8,10 @@ export type KvPresent = { key: string; value: Uint8Array; revision: number };
 /** `storedAtMs`: by the server's clock, since the epoch. */
 export type KvStored = { value: Uint8Array; revision: number; storedAtMs: number };
 
+type Watch = Awaited<ReturnType<KV['watch']>>;
+/** Runs what opens a watch, so that the client does not close under it. */
+type OpenWatch = (open: () => Promise<Watch>) => Promise<Watch>;
+
 const NO_KEY = 10_037;
 const WRONG_LAST_SEQ = 10_071;
 const FULL = 10_077;
@@ -17,10 +21,12 @@ const FULL_RETRY_MS = 10_000;
 export class NatsKv {
   readonly #kv: KV;
   readonly #bucket: string;
+  readonly #open: OpenWatch;
 
-  constructor(kv: KV, bucket: string) {
+  constructor(kv: KV, bucket: string, open: OpenWatch) {
     this.#kv = kv;
     this.#bucket = bucket;
+    this.#open = open;
   }
 
   async get(key: string): Promise<Uint8Array | undefined> {
@@ -85,16 +91,13 @@ export class NatsKv {
     const found: KvPresent[] = [];
     try {
       let behindLast = false; // known before the first entry is read, or while they are read
-      let entries: Awaited<ReturnType<KV['watch']>> | undefined;
+      let entries: Watch | undefined;
       const initializedFn = () => {
         behindLast = true;
         entries?.stop();
       };
-      entries = await this.#kv.watch({
-        key: filter,
-        initializedFn,
-        ...(after > 0 && { resumeFromRevision: after + 1 }),
-      });
+      const resume = after > 0 && { resumeFromRevision: after + 1 };
+      entries = await this.#open(() => this.#kv.watch({ key: filter, initializedFn, ...resume }));
       if (behindLast) entries.stop();
       for await (const { key, value, revision, operation } of entries) {
         if (operation === 'PUT') found.push({ key, value, revision }); // `ignoreDeletes` would wait for ever behind a deletion
@@ -118,7 +121,7 @@ export class NatsKv {
    * `ended` when the server or the connection ended the watch, and not by `stop`.
    */
   async watch(on: { entry(entry: KvEntry): void; loaded(): void; ended(): void }): Promise<RawSubscription> {
-    const entries = await this.#kv.watch({ initializedFn: on.loaded });
+    const entries = await this.#open(() => this.#kv.watch({ initializedFn: on.loaded }));
     let stopped = false;
     const follow = async () => {
       for await (const entry of entries) {

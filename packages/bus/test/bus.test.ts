@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { type Lease, MODELS } from '@spillway/contracts/buckets';
 import { STREAMS, workConsumer } from '@spillway/contracts/streams';
@@ -238,4 +240,24 @@ test('an entry is replaced only as it was read, and a full bucket refuses what i
   await assert.rejects(bucket.create('b', 'x'.repeat(4_000)), { code: 'OVERLOADED', reason: 'bucket_full' });
   await bucket.delete('a');
   assert.equal(await bucket.read('a'), undefined);
+});
+
+test('a process that closes its bus while watches are being opened ends by itself', async () => {
+  const module = (name: string): string => JSON.stringify(new URL(`../src/${name}.ts`, import.meta.url).href);
+  const code = `
+    const { connectBus } = await import(${module('connect')});
+    const { openBucket } = await import(${module('kv')});
+    const spec = { name: 'spillway_keys', storage: 'file', ttlMs: 0 };
+    for (let round = 0; round < 40; round += 1) {
+      const bus = await connectBus({ url: ${JSON.stringify(nats.url)}, service: 'cache', instance: 'closing' });
+      const buckets = Array.from({ length: 6 }, () => openBucket(bus, spec));
+      await Promise.all(buckets.map((bucket) => bucket.get('any')));
+      for (const bucket of buckets) bucket.watch(() => undefined);
+      for (let turn = 0; turn < round; turn += 1) await new Promise(setImmediate); // each time a little further on
+      await bus.drain();
+    }`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: 'inherit' });
+  const stuck = setTimeout(() => child.kill('SIGKILL'), 60_000);
+  assert.deepEqual(await once(child, 'exit'), [0, null]);
+  clearTimeout(stuck);
 });

@@ -34,6 +34,7 @@ const HELP = `Spillway and other servers under the same generator, one after the
   --seconds N      of each measurement (default 12)
   --deadline MS    of every request (default 1000)
   --rows N         texts of a request for intent (default 1)
+  --accept LIST    what Spillway's callers take in the flood: wait, degraded (default wait: answers of full quality only)
   --traces FILES   CSV files, replayed at 1.5 times that capacity at their peak, in place of the flood
   --json PREFIX    writes PREFIX-<system>-<load>.json: reports for "./spillway load report"
   --section NAME   replaces that section of docs/benchmarks.md
@@ -47,6 +48,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '12' },
     deadline: { type: 'string', default: '1000' },
     rows: { type: 'string', default: '1' },
+    accept: { type: 'string', default: 'wait' },
     traces: { type: 'string', default: '' },
     json: { type: 'string', default: '' },
     section: { type: 'string', default: '' },
@@ -98,7 +100,15 @@ function under(system: System, plan: LoadPlan, capacity: number, times: number):
   const model = 'intent';
   const { keys } = system;
   return runLoad({
-    kinds: floodMix({ model, keys, capacity, times, deadlineMs: Number(values.deadline), rows: ROWS[model] }),
+    kinds: floodMix({
+      model,
+      keys,
+      capacity,
+      times,
+      deadlineMs: Number(values.deadline),
+      rows: ROWS[model],
+      accept: values.accept,
+    }),
     plan,
     targets: { http: system.url },
     inputs: { tensors: TENSORS },
@@ -135,11 +145,11 @@ function loads(): Loaded[] {
 }
 
 function floodLine(name: string, load: string, figures: FloodFigures): string[] {
-  const { capacity, goodput, served, vip, promptRefusals } = figures;
+  const { capacity, goodput, degraded, served, vip, promptRefusals } = figures;
   return [
     name,
     load,
-    (goodput * capacity).toFixed(0),
+    (goodput * capacity).toFixed(0) + (degraded > 0 ? ` (${percent(degraded, 0)} by a variant)` : ''),
     percent(goodput, 0),
     ...[served.vip, served.standard, served.bulk].map((share) => percent(share)),
     `${ms(vip.calmP99)} / ${ms(vip.p99)}`,
@@ -174,7 +184,7 @@ async function main(): Promise<void> {
     say(table(FLOOD_HEAD, flooded));
   }
   const text = [
-    `${aboutRun()} Each alone on the machine with its client; every answer within ${values.deadline} ms counts, whoever it is for; Spillway's are full answers only. Capacity: Spillway's for intent, ${capacity.toFixed(0)} requests/s.`,
+    `${aboutRun()} Each alone on the machine with its client; every answer within ${values.deadline} ms counts, whoever it is for; Spillway's callers take ${values.accept}. Capacity: Spillway's for intent, ${capacity.toFixed(0)} requests/s.`,
     table(['requests/s, 128 in flight', 'mlp', `intent, ${ROWS.intent} row(s)`], served),
     table(FLOOD_HEAD, flooded),
   ].join('\n\n');
