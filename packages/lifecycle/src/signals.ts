@@ -19,8 +19,8 @@ export function untilSignal(...signals: NodeJS.Signals[]): Promise<string> {
 
 /**
  * For the end of a program, when everything is closed: ends the process after `graceMs` if something still keeps it
- * alive. The NATS client leaves a timer behind when a watch was still opening at the close (2.29.3); a service that has drained
- * must not wait for that to be killed.
+ * alive. The NATS client (2.29.3) leaves a timer behind when it closes under a watch that is being opened, as it must where the server
+ * does not answer within the limit of a drain; a service that has drained must not wait for that to be killed.
  */
 export function exitWithin(graceMs: number): void {
   setTimeout(() => process.exit(), graceMs).unref();
