@@ -22,7 +22,8 @@ export type BusInternals = Bus & { readonly client: NatsClient };
 const RETRY_MS = 50;
 const EXPIRE_EVERY_MS = 250;
 
-const away = (): SpillwayError =>
+/** What every call fails with at once while there is no connection: the client itself would wait for one. */
+export const away = (): SpillwayError =>
   new SpillwayError('UNAVAILABLE', 'the message bus is away', { reason: 'bus', retryAfterMs: 1_000 });
 
 /** As the server counts them into its `max_payload`: `NATS/1.0`, a line for each, an empty line. */

@@ -1,7 +1,6 @@
 import type { BucketSpec } from '@spillway/contracts/buckets';
-import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Bus } from './bus.ts';
-import { clientOf } from './connect.ts';
+import { away, clientOf } from './connect.ts';
 import type { RawSubscription } from './nats-client.ts';
 import type { KvEntry, NatsKv } from './nats-kv.ts';
 
@@ -45,10 +44,7 @@ export function openBucket<T>(bus: Bus, spec: BucketSpec): Bucket<T> {
     opened = undefined;
   });
   const open = (): Promise<NatsKv> => {
-    if (!bus.up)
-      return Promise.reject(
-        new SpillwayError('UNAVAILABLE', 'the message bus is away', { reason: 'bus', retryAfterMs: 1_000 }),
-      );
+    if (!bus.up) return Promise.reject(away());
     if (opened === undefined) {
       const opening = clientOf(bus).kv(spec);
       opened = opening;

@@ -1,6 +1,5 @@
-import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Bus } from './bus.ts';
-import { clientOf } from './connect.ts';
+import { away, clientOf } from './connect.ts';
 import { apiCode, type StoredMessage, type StreamManager, unavailable } from './nats-client.ts';
 
 /** Single messages of a stream, by their place: looked at and deleted without a consumer. */
@@ -29,10 +28,9 @@ export type ConsumerState = {
 const NO_MESSAGE = 10_037;
 const SEQ_NOT_FOUND = 10_043;
 
-/** @throws SpillwayError `UNAVAILABLE`, at once while the bus is away: the client itself would wait for it. */
+/** @throws SpillwayError `UNAVAILABLE`, at once while the bus is away. */
 async function onStream<T>(bus: Bus, stream: string, ask: (manager: StreamManager) => Promise<T>): Promise<T> {
-  if (!bus.up)
-    throw new SpillwayError('UNAVAILABLE', 'the message bus is away', { reason: 'bus', retryAfterMs: 1_000 });
+  if (!bus.up) throw away();
   try {
     return await ask(await clientOf(bus).manager());
   } catch (cause) {

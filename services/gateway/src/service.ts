@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { connectBus } from '@spillway/bus/connect';
+import { away, connectBus } from '@spillway/bus/connect';
 import { keepLease } from '@spillway/bus/leases';
 import { classRank } from '@spillway/contracts/classes';
 import { replyFrameCodec } from '@spillway/contracts/messages';
-import { SpillwayError } from '@spillway/errors/spillway-error';
 import { monotonicClock, wallClock } from '@spillway/lifecycle/clock';
 import { serveHealth } from '@spillway/lifecycle/health';
 import { RequestIds } from '@spillway/lifecycle/ids';
@@ -40,12 +39,8 @@ import type { Mechanism } from './core/admission/settings.ts';
 import { JobQuota } from './core/job-quota.ts';
 import { ModelStatistics } from './core/model-statistics.ts';
 import { Pipeline } from './core/pipeline.ts';
+import { shuttingDown } from './core/refusal.ts';
 import { observeAdmission, observeEvents, observeRequests } from './telemetry.ts';
-
-const away = (): SpillwayError =>
-  new SpillwayError('UNAVAILABLE', 'the message bus is away', { reason: 'bus', retryAfterMs: 1_000 });
-const draining = (): SpillwayError =>
-  new SpillwayError('UNAVAILABLE', 'this gateway is shutting down', { reason: 'draining', retryAfterMs: 500 });
 
 /** Time for a balancer to notice that readiness is off before the listener closes. */
 const NOTICE_MS = 200;
@@ -259,8 +254,8 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
     const leftMs = Math.max(0, timeoutMs - NOTICE_MS);
     // Each finishes what is in flight and accepts nothing new.
     await Promise.all([http.drain(leftMs), grpc.drain(leftMs), events.drain(leftMs)]);
-    pipeline.refuse(draining());
-    pipeline.failAll(draining());
+    pipeline.refuse(shuttingDown());
+    pipeline.failAll(shuttingDown());
   };
   const ports = { http: http.port, grpc: grpc.port, metrics: health.port };
   return { ports, drain, [Symbol.asyncDispose]: () => open.disposeAsync() };

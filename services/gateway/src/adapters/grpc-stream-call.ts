@@ -1,6 +1,7 @@
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { ServedDuplex } from '@spillway/rpc/duplex';
 import { OrderedAnswers } from '../core/ordered-answers.ts';
+import { shuttingDown } from '../core/refusal.ts';
 import type { Answer, Settle } from '../core/request.ts';
 import type { Ending } from '../telemetry.ts';
 import type { DoorContext } from './door-context.ts';
@@ -204,6 +205,3 @@ export class StreamCall<C extends GrpcCall> {
     }
   }
 }
-
-const shuttingDown = (): SpillwayError =>
-  new SpillwayError('UNAVAILABLE', 'this gateway is shutting down', { reason: 'draining', retryAfterMs: 500 });

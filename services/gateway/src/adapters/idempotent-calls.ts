@@ -11,7 +11,7 @@ import type { JobAddress } from '../core/event-envelope.ts';
 import { foundOf, joined, keep, keyConflict } from '../core/idempotency.ts';
 import { requestJobId } from '../core/job-id.ts';
 import type { Pipeline } from '../core/pipeline.ts';
-import { tooManyInFlight } from '../core/refusal.ts';
+import { noAnswerWithin, tooManyInFlight } from '../core/refusal.ts';
 import type { Answer, InferRequest, Prepared, Settle } from '../core/request.ts';
 import type { JobDesk } from './job-desk.ts';
 
@@ -94,7 +94,7 @@ export class IdempotentCalls {
       caller.run = run;
       const leftMs = request.receivedAtMs + budgetMs - clock.now();
       caller.timer = setTimeout(() => {
-        if (this.#leave(caller)) caller.settle.failed(late(budgetMs));
+        if (this.#leave(caller)) caller.settle.failed(noAnswerWithin(budgetMs));
       }, leftMs);
       return;
     }
@@ -162,7 +162,7 @@ export class IdempotentCalls {
         run.claimed = found === 'free' && (await this.#records.replace(id, claim, stored.revision));
       }
       if (run.claimed) return undefined;
-      if (clock.now() - receivedAtMs >= budgetMs) throw late(budgetMs);
+      if (clock.now() - receivedAtMs >= budgetMs) throw noAnswerWithin(budgetMs);
       await delay(LOOK_MS);
     }
   }
@@ -204,8 +204,3 @@ export class IdempotentCalls {
     await this.#records.delete(jobKey(address)).catch(() => undefined); // its time will be over
   }
 }
-
-const late = (budgetMs: number): SpillwayError =>
-  SpillwayError.refusal('DEADLINE_EXCEEDED', `no answer within the deadline of ${Math.round(budgetMs)} ms`, {
-    reason: 'expired',
-  });

@@ -13,6 +13,7 @@ import {
   refusedRequest,
   verdictOf,
 } from '../core/model-control.ts';
+import { shuttingDown } from '../core/refusal.ts';
 import type { Identity } from '../core/request.ts';
 import type { ModelCatalogue } from './model-catalogue.ts';
 
@@ -110,9 +111,7 @@ export function modelControl({
     [Symbol.dispose]: () => {
       watch.stop();
       workers.stop();
-      stop?.(
-        new SpillwayError('UNAVAILABLE', 'this gateway is shutting down', { reason: 'draining', retryAfterMs: 500 }),
-      );
+      stop?.(shuttingDown());
     },
   };
 }

@@ -1,9 +1,10 @@
 import type { ModelRecord } from '@spillway/contracts/buckets';
 import { CLASSES, classRank } from '@spillway/contracts/classes';
 import type { WorkItem } from '@spillway/contracts/messages';
-import { SpillwayError } from '@spillway/errors/spillway-error';
+import type { SpillwayError } from '@spillway/errors/spillway-error';
 import type { Decision } from './admission/types.ts';
 import { resolveVersion } from './model-version.ts';
+import { noAnswerWithin } from './refusal.ts';
 import type { CacheOutcome, InferRequest, Prepared, Settle, TensorValue } from './request.ts';
 import { encodeTensors } from './tensor-codec.ts';
 import { costOf, validateInputs } from './validate.ts';
@@ -117,10 +118,4 @@ export function admit(entry: Entry, { rank, variant, costIms, predictedFinishMs 
 
 /** What the gateway answers to a request whose time is over. */
 export const expired = ({ deadlineMs, request }: Entry): SpillwayError =>
-  SpillwayError.refusal(
-    'DEADLINE_EXCEEDED',
-    `no answer within the deadline of ${Math.round(deadlineMs - request.receivedAtMs)} ms`,
-    {
-      reason: 'expired',
-    },
-  );
+  noAnswerWithin(deadlineMs - request.receivedAtMs);

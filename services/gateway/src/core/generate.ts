@@ -5,6 +5,7 @@ import { parseFor } from './json-body.ts';
 import { tensorDataToJson, tensorFromJson } from './oip-json.ts';
 import { isObject, type RequestParameters, requestParameters } from './oip-parameters.ts';
 import { depthOf, describeInputs, rowShape } from './plain-infer.ts';
+import { saidInBody } from './receipt-fields.ts';
 import type { Answer, TensorValue } from './request.ts';
 
 /** Triton's generate extension: one row, its tensors as members of the body, whatever the model does with them. */
@@ -117,7 +118,7 @@ export function writeGenerateAnswer(
   const { version, degraded } = answer.receipt;
   let json = clientId === '' ? '{' : `{"id":${JSON.stringify(clientId)},`;
   json += `"model_name":"${answer.model}","model_version":"${version}"`;
-  const said = receipt ?? (degraded === '' ? undefined : { spillway_degraded: degraded });
+  const said = saidInBody(receipt, degraded);
   if (said !== undefined) json += `,"parameters":${JSON.stringify(said)}`;
   for (const output of answer.outputs) {
     const name = output.name === textOutput ? 'text_output' : output.name;

@@ -12,6 +12,7 @@ import {
   tensorParameters,
   wholeNumber,
 } from './oip-parameters.ts';
+import { saidInBody } from './receipt-fields.ts';
 import type { Answer, TensorValue } from './request.ts';
 
 /** What of an infer request concerns its door: the rest is in the internal request. */
@@ -129,8 +130,8 @@ export function writeInferAnswer(
   const { version, degraded } = answer.receipt;
   let json = `{"model_name":"${answer.model}","model_version":"${version}"`;
   if (clientId !== '') json += `,"id":${JSON.stringify(clientId)}`;
-  if (receipt !== undefined) json += `,"parameters":${JSON.stringify(receipt)}`;
-  else if (degraded !== '') json += `,"parameters":{"spillway_degraded":"${degraded}"}`;
+  const said = saidInBody(receipt, degraded);
+  if (said !== undefined) json += `,"parameters":${JSON.stringify(said)}`;
   json += ',"outputs":[';
   const binary: Uint8Array[] = [];
   selectOutputs(answer, asked).forEach((output, i) => {

@@ -2,6 +2,7 @@ import type { TensorSpec } from '@spillway/contracts/buckets';
 import { elementCount } from '@spillway/contracts/tensor';
 import { tensorDataToJson } from './oip-json.ts';
 import { isScalar, type PlainCall } from './plain-infer.ts';
+import { saidInBody } from './receipt-fields.ts';
 import type { Answer, TensorValue } from './request.ts';
 
 /** An output, row by row, as JSON. */
@@ -21,7 +22,7 @@ export function writePlainAnswer(
   const batches = model.maxBatchSize > 0;
   const columns = answer.outputs.map((output) => columnOf(output, specOf(output, model.outputs), batches));
   const { degraded } = answer.receipt;
-  const said = receipt ?? (degraded === '' ? undefined : { spillway_degraded: degraded });
+  const said = saidInBody(receipt, degraded);
   return `{"outputs":${outputsOf(columns, form)}${said === undefined ? '' : `,"spillway":${JSON.stringify(said)}`}}`;
 }
 

@@ -38,6 +38,12 @@ export function putReceipt(
   if (of.traceparent !== '') put(HEADERS.traceId, of.traceparent.slice(3, 35));
 }
 
+/** What a body says of its answer: the receipt if that was asked for, and always that it is degraded, since headers get lost. */
+export const saidInBody = (
+  receipt: Record<string, string> | undefined,
+  degraded: string,
+): Record<string, string> | undefined => receipt ?? (degraded === '' ? undefined : { spillway_degraded: degraded });
+
 /** The receipt as parameters of an answer: names have "_" for "-". */
 export function receiptParameters(
   of: { requestId: string; traceparent: string },

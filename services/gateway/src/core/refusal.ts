@@ -33,6 +33,15 @@ export const tooManyInFlight = (limit: number): SpillwayError =>
     retryAfterMs: 1_000,
   });
 
+export const shuttingDown = (): SpillwayError =>
+  new SpillwayError('UNAVAILABLE', 'this gateway is shutting down', { reason: 'draining', retryAfterMs: 500 });
+
+/** A request whose time is over. */
+export const noAnswerWithin = (budgetMs: number): SpillwayError =>
+  SpillwayError.refusal('DEADLINE_EXCEEDED', `no answer within the deadline of ${Math.round(budgetMs)} ms`, {
+    reason: 'expired',
+  });
+
 /** What a batcher or worker answered in place of tensors. */
 export function failureOf({ errorCode, errorMessage, errorReason }: ReplyItem): SpillwayError {
   const code = isErrorCode(errorCode) ? errorCode : 'INTERNAL';

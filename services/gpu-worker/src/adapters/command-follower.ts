@@ -3,6 +3,7 @@ import { type BucketWatch, openBucket } from '@spillway/bus/kv';
 import { type CommandOutcome, MODEL_COMMANDS, type ModelCommand } from '@spillway/contracts/buckets';
 import { isName } from '@spillway/contracts/names';
 import { CommandLedger } from '../core/command-ledger.ts';
+import { messageOf } from '../core/message-of.ts';
 
 export type Following = {
   /** @returns What went wrong. @throws Whatever: it becomes the text of the outcome. */
@@ -50,7 +51,7 @@ export class CommandFollower implements Disposable {
     const { apply, onOutcome } = this.#following;
     for (let command = this.ledger.next(model); command && !this.#stopped; command = this.ledger.next(model)) {
       const { id } = command;
-      const error = await apply(command).catch((thrown: unknown) => ({ text: textOf(thrown), missing: false }));
+      const error = await apply(command).catch((thrown: unknown) => ({ text: messageOf(thrown), missing: false }));
       if (this.#stopped) break;
       this.ledger.settle({ id, model }, error);
       onOutcome(command, error);
@@ -58,5 +59,3 @@ export class CommandFollower implements Disposable {
     this.#busy.delete(model);
   }
 }
-
-const textOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));

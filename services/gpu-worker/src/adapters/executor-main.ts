@@ -12,6 +12,7 @@ import {
   type RunBatch,
   runMessageCodec,
 } from '../core/executor-messages.ts';
+import { messageOf } from '../core/message-of.ts';
 import { FRAME, type FrameKind, FrameReader, frameHeader } from '../core/pipe-frames.ts';
 import type { GraphTensor, ServedGraph } from '../core/served-graph.ts';
 import { ExecutorSession } from './executor-session.ts';
@@ -82,7 +83,7 @@ async function openGraph(model: Uint8Array, { providers, intraOpThreads }: OpenO
         backend: (served) => onnxBackend(session, provider, served),
       };
     } catch (thrown) {
-      refused.push(`provider ${provider}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+      refused.push(`provider ${provider}: ${messageOf(thrown)}`);
     }
   }
   throw new Error(refused.join('; '));

@@ -8,10 +8,11 @@ import {
   loadAnswer,
   type RunBatch,
 } from '../core/executor-messages.ts';
+import { messageOf } from '../core/message-of.ts';
 import { derivedDeclaration, type ModelDeclaration } from '../core/model-declaration.ts';
 import { failedJob, ModelRunner, replyItem } from '../core/model-runner.ts';
 import { packReplies } from '../core/reply-frames.ts';
-import { messageOf, type OpenedModel, type OpenGraph, openModel, openVariant } from './open-model.ts';
+import { type OpenedModel, type OpenGraph, openModel, openVariant } from './open-model.ts';
 
 type Key = { model: string; version: string; variant: string };
 const keyOf = ({ model, version, variant }: Key): string => `${model}/${version}/${variant}`;

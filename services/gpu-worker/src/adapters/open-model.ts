@@ -5,6 +5,7 @@ import { monotonicClock } from '@spillway/lifecycle/clock';
 import type { Backend } from '../core/backend.ts';
 import type { LoadModel, Warmed } from '../core/executor-messages.ts';
 import { byLength } from '../core/length-buckets.ts';
+import { messageOf } from '../core/message-of.ts';
 import { declarationOf, type ModelDeclaration, type VariantDeclaration } from '../core/model-declaration.ts';
 import { refusal, scanOnnx } from '../core/onnx-scan.ts';
 import { type Graph, resolveGraph, type ServedGraph } from '../core/served-graph.ts';
@@ -18,9 +19,6 @@ export type OpenedGraph = { graph: Graph; provider: string; fallback: string; ba
 export type OpenGraph = (model: Uint8Array, options: OpenOptions) => Promise<OpenedGraph>;
 
 export type OpenedModel = { graph: ServedGraph; backend: Backend; warmed: Warmed[]; warning: string };
-
-/** What was thrown, in words for the log. */
-export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
 
 /** Opens and warms the full model of a load. @throws Error saying what is wrong with it. */
 export function openModel(request: LoadModel, declaration: ModelDeclaration, openGraph: OpenGraph) {
