@@ -46,7 +46,7 @@ test('models lists versions, state, variants and tensors', async () => {
   const { code, out, err } = await cli('models');
   assert.equal(err, '');
   assert.equal(code, 0, out);
-  assert.match(out, /^simple +1 +ready +- +INPUT0 INT32 \[-1, 16\]; INPUT1 INT32 \[-1, 16\] +OUTPUT0/m);
+  assert.match(out, /^simple +1 \(stable\) +ready +- +INPUT0 INT32 \[-1, 16\]; INPUT1 INT32 \[-1, 16\] +OUTPUT0/m);
   assert.match(out, /^intent +1 +ready +.*lite.* +text BYTES/m);
   const one = await cli('models', 'simple');
   assert.match(one.out, /^simple: ready\n.*\n.*\n {2}platform +onnxruntime_onnx\n {2}input +INPUT0 INT32 \[-1, 16\]\n/);

@@ -10,8 +10,10 @@ import { table } from '../table.ts';
 export const OPTIONS = { ...DOOR_OPTIONS, json: { type: 'boolean' } } as const;
 
 type Tensors = ModelMetadata['inputs'];
-/** `variants` undefined: nobody could say. */
-type Listed = ModelSummary & Partial<ModelMetadata> & { variants: string[] | undefined };
+/** What the catalogue says beyond the protocol's metadata. `labels`: of each version. */
+type Declared = { variants: string[]; labels: Map<string, string[]> };
+/** `declared` undefined: nobody could say. */
+type Listed = ModelSummary & Partial<ModelMetadata> & { declared: Declared | undefined };
 
 export async function run(context: Context, argv: string[]): Promise<number> {
   const { values, positionals } = parseCommand('models', argv, OPTIONS, { optional: ['MODEL', 'MODEL'] });
@@ -21,9 +23,9 @@ export async function run(context: Context, argv: string[]): Promise<number> {
   if (only !== undefined && found.length === 0) {
     throw new CliError(`there is no model "${only}"`, ['See: ./spillway models']);
   }
-  const variants = await variantsOf(context, values);
-  const models = found.map((model): Listed => ({ ...model, variants: variants?.get(model.name) }));
-  if (values.json) context.print(JSON.stringify(models, null, 2));
+  const declared = await declarations(context, values);
+  const models = found.map((model): Listed => ({ ...model, declared: declared?.get(model.name) }));
+  if (values.json) context.print(JSON.stringify(models.map(asJson), null, 2));
   else if (models.length === 0) context.say('no models: what the workers serve is said by ./spillway up --models DIR');
   else for (const line of only === undefined ? listing(models) : models.flatMap(card)) context.print(line);
   return models.every((model) => model.ready || isUnloaded(model)) ? 0 : 1;
@@ -59,16 +61,25 @@ async function describe(
 }
 
 /** From the catalogue on the mesh's bus; a door that was named may belong to another mesh. */
-async function variantsOf(context: Context, { url }: DoorValues): Promise<Map<string, string[]> | undefined> {
+async function declarations(context: Context, { url }: DoorValues): Promise<Map<string, Declared> | undefined> {
   if (url !== undefined || natsUrl(context) === undefined) return undefined;
   try {
     const records = await onMeshBus(context, (bus) => readBucket<ModelRecord>(bus, MODELS));
-    const named = ({ variants = [] }: ModelRecord) => variants.map(({ name }) => name);
-    return new Map([...records].map(([model, record]) => [model, named(record)]));
+    return new Map([...records].map(([model, record]) => [model, declaredBy(record)]));
   } catch (error) {
     if (error instanceof CliError) return undefined;
     throw error;
   }
+}
+
+export function declaredBy({ variants = [], versionLabels = {} }: Partial<ModelRecord>): Declared {
+  const labels = Map.groupBy(Object.keys(versionLabels), (label) => versionLabels[label] as string);
+  return { variants: variants.map(({ name }) => name), labels };
+}
+
+function asJson({ declared, ...model }: Listed) {
+  const versions = model.versions.map((entry) => ({ ...entry, labels: declared?.labels.get(entry.version) ?? [] }));
+  return { ...model, ...(declared && { versions, variants: declared.variants }) };
 }
 
 /** On command: that it is not ready is what somebody wanted. */
@@ -81,10 +92,18 @@ const stateOf = (model: ModelSummary): string => {
   return away.length === 0 ? 'ready' : `ready, without ${away.join(', ')}`;
 };
 
-const versionsOf = ({ versions }: ModelSummary): string => versions.map(({ version }) => version).join(', ');
+/** `1, 2 (stable, canary)` */
+export const versionsOf = ({ versions, declared }: Pick<ModelSummary, 'versions'> & Pick<Listed, 'declared'>): string =>
+  versions
+    .map(({ version }) => {
+      const labels = declared?.labels.get(version);
+      return labels === undefined ? version : `${version} (${labels.join(', ')})`;
+    })
+    .join(', ');
 const tensorText = ({ name, datatype, shape }: Tensors[number]): string => `${name} ${datatype} [${shape.join(', ')}]`;
 const tensorsText = (tensors: Tensors = []): string => tensors.map(tensorText).join('; ');
-const variantsText = ({ variants }: Listed): string => (variants === undefined ? '?' : variants.join(', ') || '-');
+const variantsText = ({ declared }: Listed): string =>
+  declared === undefined ? '?' : declared.variants.join(', ') || '-';
 
 const listing = (models: Listed[]): string[] =>
   table(
