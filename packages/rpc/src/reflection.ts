@@ -7,8 +7,8 @@ import { ReflectionIndex, type ReflectionRequest, type ReflectionResponse } from
 
 const VERSIONS = ['v1', 'v1alpha']; // older tools know only the second
 const fileOf = (version: string): string => `grpc/reflection/${version}/reflection.proto`;
-/** Served beside whatever else a server serves. */
-const OWN_FILES = ['grpc/health/v1/health.proto', ...VERSIONS.map(fileOf)];
+/** Served beside whatever else a server serves; the last says what the details of its errors are. */
+const OWN_FILES = ['grpc/health/v1/health.proto', ...VERSIONS.map(fileOf), 'google/rpc/error_details.proto'];
 
 type Stream = ServedDuplex<ReflectionRequest, ReflectionResponse>;
 export type Reflection = {

@@ -74,6 +74,20 @@ for (const version of ['v1', 'v1alpha']) {
   });
 }
 
+test('the details of an error are described to who asks, with what they import', async () => {
+  const details = fileDescriptors(['google/rpc/error_details.proto'], [PROTO_DIR]);
+  const reflection = serveReflection(['grpc_service.proto'], INFERENCE);
+  await using server = await serve(reflection.services);
+  using client = reflect(server.port, 'v1');
+  for (const type of ['google.rpc.ErrorInfo', 'google.rpc.RetryInfo']) {
+    const { file_descriptor_response } = await client.ask({ file_containing_symbol: type });
+    assert.deepEqual(
+      file_descriptor_response?.file_descriptor_proto.map((bytes) => new Uint8Array(bytes)),
+      details.map(({ bytes }) => new Uint8Array(bytes)),
+    );
+  }
+});
+
 test('close ends the open streams, so that a drain does not wait for them', async () => {
   const reflection = serveReflection(['grpc_service.proto'], INFERENCE);
   await using server = await serve(reflection.services);
