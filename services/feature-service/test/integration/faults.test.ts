@@ -60,19 +60,26 @@ async function withWorld(
 describe('a source that fails', () => {
   it('that hangs gives defaults within its timeout, at once when its breaker is open, and values soon after it goes on', () =>
     withWorld({ redisTimeoutMs: TIMEOUT_MS }, async ({ redis, metric }, client) => {
-      await redis.kill('SIGSTOP');
-      const stoppedMs = performance.now();
       const isOpen = async () => (await metric('spillway_features_source_open', 'source="redis"')) === 1;
       const defaults = async () => {
         const answer = await timed(client);
         assert.deepEqual([answer.monthly, answer.profile], ['default', 'present']);
         return answer.ms;
       };
-      for (let failures = 0; failures < 4; failures += 1) {
+      const timeouts = () => metric('spillway_features_fetch_seconds_count', 'source="redis"', 'outcome="timeout"');
+      let failures = 0;
+      for (const before = await timeouts(); before === (await timeouts()); ) {
+        // Not at the first time: this process stood still until the command's own limit was over as well.
+        if (failures > 0) await redis.kill('SIGCONT');
+        if (failures > 0) await untilPresent(client, 'monthly');
+        assert.ok(failures < 20, 'the timeout ended no round trip');
+        await redis.kill('SIGSTOP');
+        failures += 1;
+        assert.ok((await defaults()) >= TIMEOUT_MS - 2);
+      }
+      for (; failures < 4; failures += 1) {
         assert.equal(await isOpen(), false, `open after ${failures} failures`);
-        const ms = await defaults();
-        const isConnected = performance.now() - stoppedMs < 1_000; // then the silent connection is left
-        assert.ok(ms >= TIMEOUT_MS - 2 || !isConnected, `${ms} ms: it was not asked`);
+        await defaults();
       }
       const startMs = performance.now();
       while (!(await isOpen())) {
@@ -85,8 +92,6 @@ describe('a source that fails', () => {
         await Promise.all(answers);
         assert.ok(performance.now() - startMs < PATIENT_MS, 'the breaker did not open');
       }
-      const timeouts = await metric('spillway_features_fetch_seconds_count', 'source="redis"', 'outcome="timeout"');
-      assert.ok(timeouts > 0, 'the timeout ended a round trip, nothing else did before');
       const trips = () => metric('spillway_features_round_trips_total', 'source="redis"');
       for (let before = Number.NaN; before !== (await trips()); ) {
         assert.ok(performance.now() - startMs < PATIENT_MS, 'Redis was asked all the time');
