@@ -61,7 +61,8 @@ class ConnectedBus implements BusInternals {
     this.#ackInbox = client.inbox();
     client.subscribe(`${this.#ackInbox}.*`, (message) => this.#acks.settle(message));
     client.onStatus((status) => (status === 'down' ? this.#goDown() : void this.comeUp()));
-    this.#expiry = setInterval(() => this.#acks.expire(), EXPIRE_EVERY_MS);
+    // After a pause of this process the acknowledgements often lie in the socket: they are read first (the immediate).
+    this.#expiry = setInterval(() => setImmediate(() => this.#acks.expire()), EXPIRE_EVERY_MS);
     this.#expiry.unref();
   }
 

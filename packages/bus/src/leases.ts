@@ -82,13 +82,15 @@ export function watchLeases(bus: Bus, service: ServiceName, clock: Clock): Lease
   const unsubscribe = bus.onUp(() => {
     for (const entry of seen.values()) entry.seenAtMs = clock.now(); // a fresh start for all who were not heard meanwhile
   });
-  const expiry = setInterval(() => {
+  const expire = () => {
     if (!bus.up) return;
     const oldest = clock.now() - EXPIRES_AFTER_MS;
     let gone = false;
     for (const [instance, entry] of seen) gone = (entry.seenAtMs < oldest && seen.delete(instance)) || gone;
     if (gone) changed();
-  }, 500);
+  };
+  // After a pause of this process what was said meanwhile lies in the socket: it is read first (the immediate).
+  const expiry = setInterval(() => setImmediate(expire), 500);
   expiry.unref();
   return {
     list: () => [...seen.values()].map((entry) => entry.lease).sort((a, b) => (a.instance < b.instance ? -1 : 1)),

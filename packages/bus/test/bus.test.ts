@@ -47,7 +47,7 @@ test('streams exist once connected and refuse rather than forget: discard is new
 test('a message published into a stream is pulled with its place and can be acknowledged', async () => {
   const ack = await bus.publishToStream(workSubject('vip', 'one'), bytes('hello'));
   assert.equal(ack.stream, 'SPILLWAY_WORK_VIP');
-  const { message, source } = await pullOne(['vip', 'one', 250]);
+  const { message, source } = await pullOne(['vip', 'one', 60_000]);
   assert.deepEqual([Buffer.from(message.payload).toString(), message.deliveries, message.pending], ['hello', 1, 0]);
   message.ack();
   await source.stop();
@@ -55,10 +55,10 @@ test('a message published into a stream is pulled with its place and can be ackn
 
 test('what was pulled and handed back comes again, counted', async () => {
   await bus.publishToStream(workSubject('bulk', 'two'), bytes('x'));
-  const first = await pullOne(['bulk', 'two', 5_000]);
+  const first = await pullOne(['bulk', 'two', 60_000]);
   first.message.nak();
   await first.source.stop();
-  const second = await pullOne(['bulk', 'two', 5_000]);
+  const second = await pullOne(['bulk', 'two', 60_000]);
   assert.equal(second.message.deliveries, 2);
   second.message.ack();
   await second.source.stop();
@@ -70,7 +70,7 @@ test('exactly as many messages come as were asked for', async () => {
   const enough = Promise.withResolvers<void>();
   const source = new PullSource(
     bus,
-    workConsumer('standard', 'three', 1_000),
+    workConsumer('standard', 'three', 60_000),
     (message) => {
       got.push(Buffer.from(message.payload).toString());
       message.ack();
@@ -171,13 +171,16 @@ test('while NATS is away everything fails at once; after its return streams, pul
   const down = isDown(bus);
   nats.kill('SIGKILL');
   await down;
-  const started = performance.now();
+  let turns = 0;
+  setImmediate(() => {
+    turns += 1;
+  });
   assert.equal(bus.publish('x', bytes('x')), false);
   await assert.rejects(bus.publishToStream(workSubject('vip', 'four'), bytes('x')), {
     code: 'UNAVAILABLE',
     reason: 'bus',
   });
-  assert.ok(performance.now() - started < 50, 'fails within 50 ms');
+  assert.equal(turns, 0, 'fails at once: it waits for no timer and no socket');
 
   await nats.restart();
   await isUp(bus);
@@ -233,7 +236,7 @@ test('an entry is replaced only as it was read, and a full bucket refuses what i
   await bucket.create('a', 'first');
   const { value, revision, storedAtMs } = (await bucket.read('a'))!;
   assert.equal(value, 'first');
-  assert.ok(Math.abs(Date.now() - storedAtMs) < 60_000);
+  assert.ok(Math.abs(Date.now() - storedAtMs) < 600_000);
   assert.equal(await bucket.replace('a', 'second', revision), true);
   assert.equal(await bucket.replace('a', 'third', revision), false);
   assert.equal(await bucket.get('a'), 'second');
@@ -257,7 +260,7 @@ test('a process that closes its bus while watches are being opened ends by itsel
       await bus.drain();
     }`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: 'inherit' });
-  const stuck = setTimeout(() => child.kill('SIGKILL'), 60_000);
+  const stuck = setTimeout(() => child.kill('SIGKILL'), 300_000);
   assert.deepEqual(await once(child, 'exit'), [0, null]);
   clearTimeout(stuck);
 });

@@ -72,7 +72,7 @@ test('a dead letter is kept once, and found by its place', async () => {
   const first = await readMessage(bus, DLQ_STREAM, { next: ALL_DEAD_LETTERS, seq: 1 });
   assert.deepEqual([first?.subject, String(first?.payload)], [dlqSubject('BACKEND_FAILED'), 'frame']);
   assert.equal(first?.headers['spillway-job'], 'five');
-  assert.ok(Math.abs((first?.timeMs ?? 0) - Date.now()) < 60_000);
+  assert.ok(Math.abs((first?.timeMs ?? 0) - Date.now()) < 600_000);
   assert.equal(await readMessage(bus, DLQ_STREAM, { next: ALL_DEAD_LETTERS, seq: (first?.seq ?? 0) + 1 }), undefined);
   assert.equal(await readMessage(bus, DLQ_STREAM, { seq: 99 }), undefined);
 });

@@ -11,7 +11,7 @@ export type RedisClientOptions = {
   onFact: (fact: { what: 'redis up' | 'redis down'; error?: string }) => void;
 };
 
-/** A server that accepts and never answers is left after this, so that unanswered commands do not pile up. */
+/** A server that accepts and never answers is left after this, so that unanswered commands do not pile up; not before a command's own time is over. */
 const SILENT_MS = 1_000;
 const LONGEST_RETRY_MS = 500;
 
@@ -28,7 +28,7 @@ export function openRedis(options: RedisClientOptions): RedisClient {
     autoResendUnfulfilledCommands: false,
     enableAutoPipelining: true,
     protocol: 2,
-    socketTimeout: SILENT_MS,
+    socketTimeout: Math.max(SILENT_MS, options.commandTimeoutMs),
     retryStrategy: (attempt) => Math.min(attempt * 50, LONGEST_RETRY_MS),
     connectionName: options.connectionName,
     disableClientInfo: true, // CLIENT SETINFO needs Redis 7.2

@@ -5,14 +5,14 @@ import { startRedisServer } from '@spillway/testing/redis-server';
 import { closeRedis, openRedis } from '../src/client.ts';
 
 test('commands fail at once while Redis is away, and it comes back by itself; each change is told once', {
-  timeout: 30_000,
+  timeout: 120_000,
 }, async () => {
   await using server = await startRedisServer();
   const told: string[] = [];
   const changes = new EventEmitter();
   const client = openRedis({
     url: server.url,
-    commandTimeoutMs: 5_000,
+    commandTimeoutMs: 30_000,
     connectionName: 'test',
     onFact: ({ what }) => {
       told.push(what);

@@ -61,6 +61,8 @@ export type DialOptions<In, Out> = {
   backoff?: { initialMs: number; maxMs: number };
   /** Longest wait for a connection and its first headers. */
   connectTimeoutMs?: number;
+  /** Longest wait of `close` for the peer's end; then what it has not read is lost. Default: 1 000. */
+  closeGraceMs?: number;
   random?: () => number;
 };
 
@@ -72,7 +74,7 @@ export type DialledDuplex<Out> = {
   send(message: Out): boolean;
   pause(): void;
   resume(): void;
-  /** Sends what was accepted, then hangs up for good. Resolves when the peer has ended too, at most after one second. */
+  /** Sends what was accepted, then hangs up for good. Resolves when the peer has ended too, at most after `closeGraceMs`. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 };
@@ -140,7 +142,7 @@ class Dialler<In, Out> implements DialledDuplex<Out> {
     clearTimeout(this.#retry);
     const attempt = this.#attempt;
     if (attempt === undefined) return;
-    const grace = setTimeout(attempt.cancel, CLOSE_GRACE_MS);
+    const grace = setTimeout(attempt.cancel, this.#options.closeGraceMs ?? CLOSE_GRACE_MS);
     attempt.stream.close();
     await attempt.ended;
     clearTimeout(grace);

@@ -63,7 +63,7 @@ test('a watch tells the status at once, then each change, and a drain ends it', 
   server.setServing(true);
   assert.equal(await seen.next(), 'SERVING');
   server.setServing(true); // no change, no message
-  assert.equal(await server.drain(5_000), true);
+  assert.equal(await server.drain(60_000), true);
   assert.equal(await seen.next(), 'NOT_SERVING');
   assert.equal(await seen.next(), 'end');
 });
@@ -93,7 +93,7 @@ test('a drain waits for open streams and says whether they ended in time', async
     onDown: (reason) => down.hear(reason.code),
   });
   await up.next();
-  const drained = server.drain(5_000);
+  const drained = server.drain(60_000);
   for (const stream of service.streams) stream.close();
   assert.equal(await drained, true);
   assert.equal(await down.next(), 'UNAVAILABLE');

@@ -12,6 +12,8 @@ export type TelemetryOptions = {
   otlpEndpoint: string;
   /** Gets at most one warning a minute when spans cannot be delivered. */
   logger?: Pick<Logger, 'warn'>;
+  /** Dispose waits no longer than this for a receiver that does not answer. Default: 2 000. */
+  closeTimeoutMs?: number;
 };
 
 /** Spans held while the receiver is slow or away; then new ones are dropped. About 10 MB. */
@@ -20,7 +22,6 @@ const MAX_BATCH = 512;
 const DELAY_MS = 1_000;
 /** One try with its repeats: a receiver that is away for longer costs a batch, not memory. */
 const EXPORT_TIMEOUT_MS = 3_000;
-/** A service that stops waits no longer than this for a receiver that does not answer. */
 const CLOSE_TIMEOUT_MS = 2_000;
 const WARN_EVERY_MS = 60_000;
 
@@ -31,7 +32,7 @@ const WARN_EVERY_MS = 60_000;
  * @throws TypeError when `otlpEndpoint` is no URL.
  */
 export async function startTelemetry(options: TelemetryOptions): Promise<AsyncDisposable> {
-  const { service, instance, otlpEndpoint } = options;
+  const { service, instance, otlpEndpoint, closeTimeoutMs = CLOSE_TIMEOUT_MS } = options;
   if (otlpEndpoint === '') return { [Symbol.asyncDispose]: async () => {} };
   const url = new URL(`${otlpEndpoint.replace(/\/+$/, '')}/v1/traces`).href;
   const [{ BatchSpanProcessor }, { OTLPTraceExporter }, { resourceFromAttributes }] = await Promise.all([
@@ -59,7 +60,7 @@ export async function startTelemetry(options: TelemetryOptions): Promise<AsyncDi
   return {
     [Symbol.asyncDispose]: async () => {
       uninstall();
-      await within(CLOSE_TIMEOUT_MS, processor.shutdown());
+      await within(closeTimeoutMs, processor.shutdown());
     },
   };
 }

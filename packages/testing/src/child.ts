@@ -48,8 +48,10 @@ export class Child {
     alive.add(this.#process);
     this.#process.once('error', (error) => this.#keep(`${options.file}: ${error.message}`));
     this.#exited = new Promise((resolve) => {
-      const ended = () => {
+      const ended = async () => {
         alive.delete(this.#process);
+        // Its last words lie in the pipes, and the end can be seen before them: a whole turn of the loop reads them.
+        for (let turn = 0; turn < 2; turn += 1) await new Promise(setImmediate);
         resolve();
       };
       this.#process.once('exit', ended);
@@ -81,7 +83,7 @@ export class Child {
   }
 
   /** The first line, past or future, for which `found` says so. */
-  async line(found: (line: string) => boolean, timeoutMs = 10_000): Promise<string> {
+  async line(found: (line: string) => boolean, timeoutMs = 30_000): Promise<string> {
     const past = this.#lines.find(found);
     if (past !== undefined) return past;
     return new Promise((resolve, reject) => {
@@ -105,7 +107,7 @@ export class Child {
 
   /** Sends the signal and, unless it only pauses or resumes, waits for the end. */
   async kill(name: NodeJS.Signals = 'SIGKILL'): Promise<void> {
-    if (!this.running) return;
+    if (!this.running) return this.#exited;
     this.signal(name);
     if (name === 'SIGSTOP' || name === 'SIGCONT') return;
     await this.#exited;
@@ -113,7 +115,7 @@ export class Child {
 
   /** SIGTERM, and SIGKILL after `graceMs`; a stopped process is resumed first, else it could not obey. */
   async stop(graceMs = 5_000): Promise<void> {
-    if (!this.running) return;
+    if (!this.running) return this.#exited;
     this.signal('SIGCONT');
     this.signal('SIGTERM');
     const timer = setTimeout(() => this.signal('SIGKILL'), graceMs);
@@ -125,7 +127,10 @@ export class Child {
   async until(ready: () => Promise<boolean>, timeoutMs: number): Promise<void> {
     const endMs = performance.now() + timeoutMs;
     while (!(await ready())) {
-      if (!this.running) throw new Error(`${this.name} ended (${this.end}) before it was ready:\n${this.tail()}`);
+      if (!this.running) {
+        await this.#exited;
+        throw new Error(`${this.name} ended (${this.end}) before it was ready:\n${this.tail()}`);
+      }
       if (performance.now() > endMs) {
         throw new Error(`${this.name} was not ready within ${timeoutMs} ms:\n${this.tail()}`);
       }

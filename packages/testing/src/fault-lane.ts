@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** What one direction of a connection suffers. Everything absent: bytes pass at once. */
@@ -23,21 +23,31 @@ const HELD_BYTES = 256 * 1024; // more waiting than this: the sender feels it, a
 
 /** Carries bytes from one socket to the other under the faults of the moment, which may change while they travel. */
 export class FaultLane {
-  readonly #from: Socket;
-  readonly #to: Socket;
+  readonly #from: Readable;
+  readonly #to: Writable;
   readonly #faults: () => LaneFaults;
   readonly #random: () => number;
   readonly #cut: () => void;
+  readonly #dropped: (bytes: number) => void;
   #chain = Promise.resolve();
   #held = 0;
   #carried = 0;
 
-  constructor(from: Socket, to: Socket, faults: () => LaneFaults, random: () => number, cut: () => void) {
+  /** `cut` resets the connection; `dropped` hears of bytes that were swallowed. */
+  constructor(
+    from: Readable,
+    to: Writable,
+    faults: () => LaneFaults,
+    random: () => number,
+    cut: () => void,
+    dropped: (bytes: number) => void = () => undefined,
+  ) {
     this.#from = from;
     this.#to = to;
     this.#faults = faults;
     this.#random = random;
     this.#cut = cut;
+    this.#dropped = dropped;
     from.on('data', (chunk: Buffer) => this.#take(chunk));
     from.on('end', () => {
       this.#chain = this.#chain.then(() => void to.end());
@@ -74,6 +84,7 @@ export class FaultLane {
   }
 
   async #pass(piece: Buffer, faults: LaneFaults): Promise<void> {
+    if (faults.drop === true) this.#dropped(piece.length);
     if (faults.drop === true || this.#to.destroyed) return;
     const left = (faults.limitBytes ?? Number.POSITIVE_INFINITY) - this.#carried;
     const bytes = this.#damaged(
@@ -99,9 +110,9 @@ export class FaultLane {
   }
 }
 
-const once = (socket: Socket, event: 'drain' | 'close'): Promise<void> =>
+const once = (stream: Writable, event: 'drain' | 'close'): Promise<void> =>
   new Promise((resolve) => {
-    socket.once(event, () => resolve());
+    stream.once(event, () => resolve());
   });
 
 function pieceBytes({ sliceBytes, bytesPerSecond }: LaneFaults): number {

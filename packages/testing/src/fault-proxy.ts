@@ -27,6 +27,7 @@ export class FaultProxy implements AsyncDisposable {
   readonly #pairs = new Set<{ near: Socket; far: Socket | undefined }>();
   #server = createServer();
   #faults: Faults = {};
+  #dropped = 0;
 
   private constructor(port: number, options: FaultProxyOptions) {
     this.port = port;
@@ -44,6 +45,11 @@ export class FaultProxy implements AsyncDisposable {
   /** Open connections. */
   get connections(): number {
     return this.#pairs.size;
+  }
+
+  /** Bytes that `drop` has swallowed so far, on all connections and both ways. */
+  get dropped(): number {
+    return this.#dropped;
   }
 
   /** Replaces all faults, for open connections too. `closed` also ends those that are open. */
@@ -112,8 +118,11 @@ export class FaultProxy implements AsyncDisposable {
     near.once('error', () => far.resetAndDestroy());
     near.once('close', () => far.destroy());
     far.once('close', () => near.destroy());
-    new FaultLane(near, far, () => this.#faults.up ?? {}, this.#random, cut);
-    if (this.#filter === undefined) new FaultLane(far, near, () => this.#faults.down ?? {}, this.#random, cut);
+    const dropped = (bytes: number): void => {
+      this.#dropped += bytes;
+    };
+    new FaultLane(near, far, () => this.#faults.up ?? {}, this.#random, cut, dropped);
+    if (this.#filter === undefined) new FaultLane(far, near, () => this.#faults.down ?? {}, this.#random, cut, dropped);
     else {
       far.on(
         'data',

@@ -78,7 +78,7 @@ export async function startProcess(options: ProcessOptions): Promise<ServiceProc
       ...(options.cwd !== undefined && { cwd: options.cwd }),
     });
   let child = launch();
-  const ready = async (timeoutMs = options.readyTimeoutMs ?? 20_000): Promise<void> => {
+  const ready = async (timeoutMs = options.readyTimeoutMs ?? 30_000): Promise<void> => {
     if (readyUrl !== undefined) await child.until(() => answersOk(readyUrl), timeoutMs);
   };
   try {

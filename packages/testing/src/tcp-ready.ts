@@ -1,5 +1,8 @@
 import { connect } from 'node:net';
 
+/** A busy machine's server is late; only one that hangs takes this long. */
+const SILENT_MS = 10_000;
+
 /** True when something accepts at the port and answers `say` (or speaks first) with a text that holds `expected`. */
 export const answersWith = (port: number, say: string, expected: string): Promise<boolean> =>
   new Promise((resolve) => {
@@ -9,7 +12,7 @@ export const answersWith = (port: number, say: string, expected: string): Promis
       socket.destroy();
       resolve(result);
     };
-    socket.setTimeout(500, () => end(false));
+    socket.setTimeout(SILENT_MS, () => end(false));
     socket.once('error', () => end(false));
     socket.once('close', () => end(false));
     socket.once('connect', () => say !== '' && socket.write(say));

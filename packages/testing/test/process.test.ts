@@ -45,7 +45,7 @@ test('a killed process restarts with the same environment under another pid', as
   assert.equal(server.end, 'SIGKILL');
   await server.restart();
   assert.notEqual(server.pid, pid);
-  await server.stop();
+  await server.stop(30_000);
   assert.equal(server.end, 0);
   assert.ok(server.lines().includes('drained'));
 });
@@ -53,7 +53,7 @@ test('a killed process restarts with the same environment under another pid', as
 test('a stopped process is resumed to be ended', async () => {
   const server = await startProcess(await serverOptions());
   await server.kill('SIGSTOP');
-  await server[Symbol.asyncDispose]();
+  await server.stop(30_000);
   assert.equal(server.end, 0);
   assert.equal(existsSync(`/proc/${server.pid}`), false);
 });

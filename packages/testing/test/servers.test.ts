@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
 import { test } from 'node:test';
@@ -14,6 +15,17 @@ test('a free port is below the range of outgoing connections and never given twi
   const ports = await Promise.all(Array.from({ length: 20 }, () => freePort()));
   assert.equal(new Set(ports).size, 20);
   for (const port of ports) assert.ok(port >= 20_000 && port < 32_768, String(port));
+});
+
+test('a free port is given to no other process either, before it is bound', async () => {
+  const port = await freePort();
+  const script = `
+    import { freePort } from ${JSON.stringify(new URL('../src/free-port.ts', import.meta.url).href)};
+    const { random } = Math;
+    Math.random = () => ((Math.random = random), (${port} + 0.5 - 20_000) / 12_000); // its first choice is this port
+    console.log(await freePort());`;
+  const other = Number(execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }));
+  assert.ok(other >= 20_000 && other !== port, String(other));
 });
 
 test('a missing program is an error that names the command which installs it', () => {

@@ -66,7 +66,7 @@ function loadOf(capacity: number): Uint8Array {
 }
 
 test('a vip quota beyond what a model can do is refused with the figures, one within it is kept', async () => {
-  const said = setInterval(() => bus.publish(loadSubject('intent'), loadOf(2)), 200);
+  const said = setInterval(() => bus.publish(loadSubject('intent'), loadOf(2)), 50);
   try {
     await failsWith(
       type(keys, 'create --tenant acme --class vip --quota 1700'),

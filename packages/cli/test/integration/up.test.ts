@@ -18,7 +18,7 @@ type Ended = { code: number; out: string; err: string };
 
 function spillway(...args: string[]): Promise<Ended> {
   const { PATH, HOME, NODE_COMPILE_CACHE } = process.env;
-  const options = { env: { PATH, HOME, NODE_COMPILE_CACHE, SPILLWAY_HOME: home }, timeout: 120_000 };
+  const options = { env: { PATH, HOME, NODE_COMPILE_CACHE, SPILLWAY_HOME: home }, timeout: 240_000 };
   return new Promise((resolve) => {
     execFile(process.execPath, [main, ...args], options, (error, out, err) =>
       resolve({ code: error ? Number(error.code) : 0, out, err }),
@@ -35,7 +35,7 @@ function family(pid: number, children = childrenByParent()): number[] {
   return [pid, ...(children.get(pid) ?? []).flatMap((child) => family(child, children))];
 }
 
-async function until(condition: () => boolean | Promise<boolean>, what: string, withinMs = 15_000): Promise<void> {
+async function until(condition: () => boolean | Promise<boolean>, what: string, withinMs = 60_000): Promise<void> {
   const endMs = performance.now() + withinMs;
   while (!(await condition())) {
     assert.ok(performance.now() < endMs, `not within ${withinMs} ms: ${what}`);
@@ -86,7 +86,7 @@ test('infer prints the answer, and trace draws its way from the door to the mode
   const whole = (out: string) => out.includes('gpu-worker') && out.includes('reply');
   let drawn = await spillway('trace', id);
   // Every process sends its spans once a second: at first only some of them have come.
-  for (let tries = 0; tries < 20 && !whole(drawn.out); tries += 1) drawn = await spillway('trace', id);
+  for (let tries = 0; tries < 100 && !whole(drawn.out); tries += 1) drawn = await spillway('trace', id);
   assert.equal(drawn.code, 0, drawn.err);
   for (const service of ['gateway', 'batcher', 'gpu-worker']) assert.ok(drawn.out.includes(service), drawn.out);
 });
@@ -157,8 +157,12 @@ test('preheat runs a model until it is steady, puts answers into the cache, and 
 
   const ids = join(home, 'ids');
   writeFileSync(ids, '1\n111\nnobody\n');
-  const features = await spillway('preheat', 'features', 'credit_profile', '--entities', ids);
-  assert.match(features.out, /^3 entities; values: \d+ present, \d+ missing$/m);
+  const features = async () => (await spillway('preheat', 'features', 'credit_profile', '--entities', ids)).out;
+  // A source that is late, on a busy machine, is answered for by defaults.
+  await until(
+    async () => /^3 entities; values: \d+ present, \d+ missing$/m.test(await features()),
+    'the sources answer for all three entities',
+  );
 });
 
 test('down drains and leaves nothing behind; the next up finds everything free', async () => {
@@ -176,6 +180,6 @@ test('kill -9 of the launcher leaves no process behind, executors and servers in
   const pids = family(pid);
   assert.ok(pids.length >= 9, `${pids.length} processes`);
   process.kill(pid, 'SIGKILL');
-  await until(() => pids.every((one) => startTicks(one) === undefined), 'all have ended', 8_000);
+  await until(() => pids.every((one) => startTicks(one) === undefined), 'all have ended');
   assert.equal((await spillway('status')).code, 3);
 });

@@ -174,7 +174,7 @@ test('over TLS the authority and the own certificate are those that were given, 
     return (reply as { reason: string }).reason;
   };
   assert.match(await reasonWith({ ...tls, ca: clients.cert }), /^(UNABLE_TO_VERIFY|UNABLE_TO_GET|SELF_SIGNED)/);
-  assert.match(await reasonWith({ ca: authority.cert }), /CERTIFICATE_REQUIRED|ECONNRESET|connection lost/);
+  assert.match(await reasonWith({ ca: authority.cert }), /CERTIFICATE_REQUIRED|ECONNRESET|EPIPE|connection lost/);
 });
 
 test('capacity is what a closed loop is answered; a server that answers nothing has none', async () => {
@@ -185,9 +185,16 @@ test('capacity is what a closed loop is answered; a server that answers nothing 
   });
   const [kind] = mixOfTexts({}, { model: 'any', protocol: 'http', tenant: 'test' }) as [Kind];
   const options = { kind, targets: { http: server.url }, inFlight: 4, warmUpMs: 10, measureMs: 200 };
-  const { perSecond, answered, refused, failed } = await measureCapacity(options);
-  assert.ok(answered > 0 && refused === 0 && failed === 0);
-  assert.equal(perSecond, answered * 5);
+  const measured = async (measureMs: number): Promise<void> => {
+    const { perSecond, answered, refused, failed } = await measureCapacity({ ...options, measureMs });
+    assert.ok(answered > 0 && refused === 0 && failed === 0);
+    assert.equal(perSecond, (answered * 1_000) / measureMs);
+  };
+  // A busy machine may keep this process from running for all of a short time.
+  await measured(200).catch((error: Error) => {
+    assert.match(error.message, /capacity: nothing was answered in time \(\)/);
+    return measured(5_000);
+  });
   isBusy = true;
   await assert.rejects(measureCapacity(options), /capacity: nothing was answered in time \(429\)/);
 });

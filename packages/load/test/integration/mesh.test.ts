@@ -3,6 +3,7 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { REPO } from '@spillway/testing/find-binary';
 import { type Mesh, startMesh } from '@spillway/testing/mesh';
 import { type Kind, PROTOCOLS } from '../../src/kind.ts';
@@ -17,13 +18,13 @@ async function startSmallMesh() {
   opening.defer(() => rm(models, { recursive: true }));
   await cp(join(REPO, 'models', 'simulated'), join(models, 'simulated'), { recursive: true });
   const mesh: Mesh = opening.use(await startMesh({ models, scale: { cache: 0, 'feature-service': 0 } }));
-  while ((await fetch(`${mesh.url}/v2/models/simulated/ready`)).status !== 200);
+  while ((await fetch(`${mesh.url}/v2/models/simulated/ready`)).status !== 200) await delay(20);
   const open = opening.move();
   return { mesh, [Symbol.asyncDispose]: () => open.disposeAsync() };
 }
 
 test('every protocol reaches the mesh, every request ends once, and its answer and receipt are read', {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   await using small = await startSmallMesh();
   const { mesh } = small;

@@ -5,6 +5,12 @@ import { installSink } from '@spillway/telemetry/span-sink';
 import { type CacheClient, dialCache, keyOf, textOf } from '../support/cache-client.ts';
 import { startWorld, until, type World } from '../support/world.ts';
 
+/** A busy machine may come late to what lives for a moment only. @returns Whether `ms` from now have passed. */
+function timeToLive(ms: number): () => boolean {
+  const endMs = performance.now() + ms - 2;
+  return () => performance.now() >= endMs;
+}
+
 const hex = (key: Uint8Array): string => Buffer.from(key).toString('hex');
 
 describe('access to the cache', () => {
@@ -28,11 +34,16 @@ describe('access to the cache', () => {
     const key = keyOf('first');
     const miss = await client.get(key);
     assert.deepEqual([miss.hit, miss.tier, miss.value.length], [false, '', 0]);
+    const beforeMs = performance.now();
     client.put({ key, value: Buffer.from('one') });
+    await client.get(key); // it has been put when this is answered
+    const storedMs = performance.now();
     await delay(15);
+    const leastMs = performance.now() - storedMs;
     const hit = await client.get(key);
     assert.deepEqual([hit.hit, hit.tier, textOf(hit)], [true, 'memory', 'one']);
-    assert.ok(hit.ageMs >= 10 && hit.ageMs < 1_000, `${hit.ageMs} ms`);
+    const mostMs = performance.now() - beforeMs;
+    assert.ok(hit.ageMs > leastMs - 3 && hit.ageMs < mostMs + 3, `${leastMs} to ${mostMs} ms, got ${hit.ageMs}`);
   });
 
   it('reads in a message what the same message wrote, and the newer of two writes', async () => {
@@ -69,6 +80,7 @@ describe('access to the cache', () => {
   it('asks Redis once for all misses of a message, and once for a key that several want', async () => {
     const keys = Array.from({ length: 64 }, (_, index) => keyOf(`nobody ${index % 60}`));
     await Promise.all(client.access([keyOf('warm')]));
+    await until('nobody else is connected', async () => (await world.redisCounts()).connections === 3);
     const before = await world.redisCounts();
     const results = await Promise.all(client.access(keys));
     const after = await world.redisCounts();
@@ -88,11 +100,12 @@ describe('access to the cache', () => {
 
   it('forgets a value when its time is over, in both tiers', async () => {
     const key = keyOf('short');
+    const isOver = timeToLive(180); // the least that the spread makes of it
     client.put({ key, value: Buffer.from('soon gone'), ttlMs: 200 });
-    assert.equal((await client.get(key)).hit, true);
-    await stored(key);
+    assert.ok((await client.get(key)).hit || isOver());
+    await until('stored', async () => (await world.redisClient.exists(`spw:c:${hex(key)}`)) === 1 || isOver());
     const leftMs = await world.redisClient.pttl(`spw:c:${hex(key)}`);
-    assert.ok(leftMs > 0 && leftMs <= 220, `${leftMs} ms`);
+    assert.ok(leftMs <= 220 && (leftMs > 0 || isOver()), `${leftMs} ms`);
     await delay(230);
     assert.equal((await client.get(key)).hit, false);
   });
@@ -120,11 +133,14 @@ describe('access to the cache', () => {
     await using second = await world.another({ SPILLWAY_INSTANCE: 'third' });
     await using other = await dialCache(`127.0.0.1:${second.ports.grpc}`);
     const key = keyOf('rest');
+    const isOver = timeToLive(270);
     client.put({ key, value: Buffer.from('x'), ttlMs: 300 });
-    await stored(key);
+    await client.get(key); // it has been put when this is answered
+    const gone = delay(335); // with the most that the spread makes of it
+    await until('stored', async () => (await world.redisClient.exists(`spw:c:${hex(key)}`)) === 1 || isOver());
     await delay(150);
-    assert.equal((await other.get(key)).tier, 'redis');
-    await delay(190);
+    assert.ok((await other.get(key)).tier === 'redis' || isOver());
+    await gone;
     assert.equal((await other.get(key)).hit, false);
   });
 

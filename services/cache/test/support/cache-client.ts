@@ -20,6 +20,8 @@ export type CacheClient = AsyncDisposable & {
   /** One message; an answer for each key. */
   access(keys: Uint8Array[], puts?: Put[]): Promise<CacheResult>[];
   put(...puts: Put[]): void;
+  /** Resolves when the stream has gone down for the first time: what was asked and not answered will not be. */
+  down: Promise<undefined>;
 };
 
 export const keyOf = (text: string): Uint8Array => createHash('sha256').update(text).digest();
@@ -30,10 +32,13 @@ export async function dialCache(address: string): Promise<CacheClient> {
   const messages: number[][] = [];
   let lastId = 0;
   const up = Promise.withResolvers<void>();
+  const down = Promise.withResolvers<undefined>();
   const stream = dialDuplex<CacheResponse, CacheRequest>({
     address,
     method: CACHE_METHOD,
+    connectTimeoutMs: 60_000, // a pause of this process is no peer that says nothing
     onUp: () => up.resolve(),
+    onDown: () => down.resolve(undefined),
     onMessage: ({ results }) => {
       messages.push(results.map(({ id }) => id));
       for (const result of results) {
@@ -62,6 +67,7 @@ export async function dialCache(address: string): Promise<CacheClient> {
     access: (keys, puts = []) => ask(keys, puts, ''),
     get: (key, traceparent = '', allowStale = false) => ask([key], [], traceparent, allowStale)[0]!,
     put: (...puts) => send([], complete(puts)),
+    down: down.promise,
     [Symbol.asyncDispose]: () => stream.close(),
   };
 }

@@ -180,6 +180,7 @@ describe('fetching features', () => {
         request: { encode: (b: Uint8Array) => b, decode: (b) => b },
         response: FEATURES_METHOD.response,
       },
+      connectTimeoutMs: 60_000,
       onUp: () => raw.send(Uint8Array.from([0xff, 0xff, 0xff])),
       onMessage: () => undefined,
       onDown: (reason) => down.resolve(reason.code),

@@ -11,13 +11,15 @@ import { type DialledDuplex, dialDuplex } from '@spillway/rpc/duplex';
 
 export type Rows = { values: number[][]; status: string[][] };
 
-/** A gateway's end of the stream: one question at a time, or many in one message. */
+/** A gateway's end of the stream: one question at a time, or many in one message. Without a budget the sources' limits count. */
 export type FetchClient = AsyncDisposable & {
   stream: DialledDuplex<FetchRequest>;
   /** Messages received so far. */
   messages(): number;
   fetch(fetch: Partial<FeatureFetch>): Promise<FeatureRows>;
   fetchAll(fetches: Partial<FeatureFetch>[]): Promise<FeatureRows[]>;
+  /** Resolves when the stream has gone down for the first time: what was asked and not answered will not be. */
+  down: Promise<undefined>;
 };
 
 export async function dialFeatures(address: string): Promise<FetchClient> {
@@ -25,10 +27,13 @@ export async function dialFeatures(address: string): Promise<FetchClient> {
   let lastId = 0;
   let messages = 0;
   const up = Promise.withResolvers<void>();
+  const down = Promise.withResolvers<undefined>();
   const stream = dialDuplex<FetchResponse, FetchRequest>({
     address,
     method: FEATURES_METHOD,
+    connectTimeoutMs: 60_000, // a pause of this process is no peer that says nothing
     onUp: () => up.resolve(),
+    onDown: () => down.resolve(undefined),
     onMessage: ({ results }) => {
       messages += 1;
       for (const rows of results) {
@@ -41,7 +46,7 @@ export async function dialFeatures(address: string): Promise<FetchClient> {
   const fetchAll = (fetches: Partial<FeatureFetch>[]) => {
     const complete = fetches.map((fetch): FeatureFetch => {
       lastId += 1;
-      return { views: ['monthly', 'profile'], entities: [], budgetMs: 1_000, traceparent: '', ...fetch, id: lastId };
+      return { views: ['monthly', 'profile'], entities: [], budgetMs: 0, traceparent: '', ...fetch, id: lastId };
     });
     const answers = complete.map(({ id }) => new Promise<FeatureRows>((resolve) => waiting.set(id, resolve)));
     if (!stream.send({ fetches: complete })) throw new Error('the stream did not take the message');
@@ -52,6 +57,7 @@ export async function dialFeatures(address: string): Promise<FetchClient> {
     messages: () => messages,
     fetchAll,
     fetch: async (fetch) => (await fetchAll([fetch]))[0]!,
+    down: down.promise,
     [Symbol.asyncDispose]: () => stream.close(),
   };
 }

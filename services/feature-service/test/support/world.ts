@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startNatsServer, type TestServer } from '@spillway/testing/nats-server';
 import { startRedisServer } from '@spillway/testing/redis-server';
@@ -30,14 +31,17 @@ export type Profile = { id: string; limitBal: number | null; education: number |
 export type WorldOptions = {
   env?: Record<string, string>;
   journalMode?: 'WAL' | 'DELETE';
-  /** Long unless a test is about them: a busy machine must not turn values into defaults. */
+  /** `PATIENT_MS` unless a test is about them. */
   redisTimeoutMs?: number;
   sqliteTimeoutMs?: number;
 };
 
+/** A busy machine must not turn values into defaults: only a source that hangs takes this long. */
+export const PATIENT_MS = 30_000;
+
 /** The service in this process, with a real NATS, Redis and SQLite of its own. */
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
-  const { env: overrides, journalMode = 'WAL', redisTimeoutMs = 2_000, sqliteTimeoutMs = 2_000 } = options;
+  const { env: overrides, journalMode = 'WAL', redisTimeoutMs = PATIENT_MS, sqliteTimeoutMs = PATIENT_MS } = options;
   await using opening = new AsyncDisposableStack();
   const dir = await mkdtemp(join(tmpdir(), 'spillway-features-'));
   opening.defer(() => rm(dir, { recursive: true, force: true }));
@@ -61,7 +65,14 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     FEATURE_SERVICE_VIEWS_DIR: dir,
     ...overrides,
   };
+  const infos = async () => Number(/cmdstat_info:calls=(\d+)/.exec(await redisClient.info('commandstats'))?.[1] ?? 0);
+  const before = await infos();
   const service = opening.use(await startFeatureService(featureServiceConfig.load(env)));
+  // A start does not wait long for Redis. Its connection begins with one INFO; every look here adds one.
+  for (let looks = 1; env.REDIS_URL === redis.url && (await infos()) - before <= looks; looks += 1) {
+    if (looks > PATIENT_MS / 10) throw new Error('the service did not connect to Redis');
+    await delay(10);
+  }
   const open = opening.move();
   const scrape = async () => (await fetch(`http://127.0.0.1:${service.ports.health}/metrics`)).text();
   const metric = async (name: string, ...labels: string[]) => {
@@ -98,7 +109,7 @@ export function createProfiles(path: string, journalMode: 'WAL' | 'DELETE' = 'WA
 }
 
 export function putProfiles(path: string, profiles: readonly Profile[]): void {
-  using database = new DatabaseSync(path, { timeout: 1_000 });
+  using database = new DatabaseSync(path, { timeout: PATIENT_MS });
   const insert = database.prepare('INSERT OR REPLACE INTO profile VALUES (?, ?, ?, ?)');
   database.exec('BEGIN');
   for (const { id, limitBal, education, updatedMs } of profiles) insert.run(id, updatedMs, limitBal, education);
