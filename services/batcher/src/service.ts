@@ -6,7 +6,7 @@ import { keepLease } from '@spillway/bus/leases';
 import { redact } from '@spillway/config/redact';
 import { ClockOffsets } from '@spillway/contracts/deadline';
 import { SpillwayError } from '@spillway/errors/spillway-error';
-import { monotonicClock, wallClock } from '@spillway/lifecycle/clock';
+import { type Clock, monotonicClock, wallClock } from '@spillway/lifecycle/clock';
 import { serveHealth } from '@spillway/lifecycle/health';
 import { RequestIds } from '@spillway/lifecycle/ids';
 import { watchLoopLag } from '@spillway/lifecycle/loop-lag';
@@ -46,10 +46,12 @@ export type Batcher = AsyncDisposable & {
   drain(timeoutMs: number): Promise<void>;
 };
 
-/** Resolves when ready; NATS may take as long as it wants, workers and models may come later. */
-export async function startBatcher(config: BatcherConfig): Promise<Batcher> {
+/**
+ * Resolves when ready; NATS may take as long as it wants, workers and models may come later.
+ * @param clock Deadlines, run times and pauses are counted on it.
+ */
+export async function startBatcher(config: BatcherConfig, clock: Clock = monotonicClock): Promise<Batcher> {
   const { instance } = config;
-  const clock = monotonicClock;
   const log = createLogger({ service: SERVICE, instance, level: config.logLevel });
   const state = new StateMachine();
   state.onChange((to, from) => log.info({ from, to }, 'state changed'));

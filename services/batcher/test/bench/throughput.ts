@@ -70,7 +70,13 @@ const publish = (requests: number) => {
 
 /** Keeps `outstanding` requests under way, in frames of at most `frameSize`: what a batch takes is sent again. */
 async function measure(outstanding: number, frameSize: number, label: string): Promise<void> {
-  const worker = new TestWorker(`127.0.0.1:${grpc}`, { credits: 2, auto: true, maxBatchSize: 64, runMsFull: 2 });
+  const worker = new TestWorker(`127.0.0.1:${grpc}`, {
+    credits: 2,
+    auto: true,
+    maxBatchSize: 64,
+    runMsOne: 100,
+    runMsFull: 2,
+  });
   await until('the worker is up', () => worker.up);
   let batches = 0;
   let requests = 0;

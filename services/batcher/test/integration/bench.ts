@@ -18,6 +18,7 @@ import {
   workFrameCodec,
 } from '@spillway/contracts/messages';
 import { cancelSubject, healthSubject, jobsSubject, workSubject } from '@spillway/contracts/subjects';
+import type { Clock } from '@spillway/lifecycle/clock';
 import { type DialledDuplex, dialDuplex } from '@spillway/rpc/duplex';
 import { startNatsServer, type TestServer } from '@spillway/testing/nats-server';
 import { batcherConfig } from '../../src/config.ts';
@@ -27,7 +28,7 @@ import { type Batcher, startBatcher } from '../../src/service.ts';
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
-  timeoutMs = 5_000,
+  timeoutMs = 30_000,
 ): Promise<void> {
   const endMs = performance.now() + timeoutMs;
   while (!(await condition())) {
@@ -36,10 +37,13 @@ export async function until(
   }
 }
 
+/** Of a request that names no deadline of its own: no test takes so long, however crowded its machine is. */
+export const BUDGET_MS = 60_000;
+
 export const item = (seq: number, fields: Partial<WorkItem> = {}): WorkItem => ({
   seq,
   requestId: `r${seq}`,
-  budgetMs: 10_000,
+  budgetMs: BUDGET_MS,
   rows: 1,
   cost: 1,
   route: 0,
@@ -68,8 +72,10 @@ export class TestWorker {
     this.instance = instance;
     this.#initialCredits = credits;
     this.auto = auto;
-    // Slow enough that a test may look around before it ends a batch: its worker is not taken for silent for 400 ms.
-    const defaults = { versions: ['1'], maxBatchSize: 8, slots: 1, runLimitMs: 10_000, runMsOne: 100, runMsFull: 100 };
+    // Slow enough that a test may look around before it ends a batch: its worker is not taken for silent for 48 s. What is not
+    // handed back would come again after 64 s (`ack_wait`): later than any `until` waits.
+    const run = { runLimitMs: 60_000, runMsOne: 12_000, runMsFull: 12_000 };
+    const defaults = { versions: ['1'], maxBatchSize: 8, slots: 1, ...run };
     this.#model = { model: 'm', ...defaults, ...fields };
     this.#link = dialDuplex<BatcherMessage, WorkerMessage>({
       address,
@@ -203,9 +209,9 @@ export const RECORD: ModelRecord = {
   maxBatchSize: 8,
   inputs: [],
   outputs: [],
-  defaultDeadlineMs: 5_000,
-  maxDeadlineMs: 60_000,
-  runLimitMs: 10_000,
+  defaultDeadlineMs: BUDGET_MS,
+  maxDeadlineMs: BUDGET_MS,
+  runLimitMs: 60_000,
   costRule: 'rows',
   provider: 'cpu',
 };
@@ -230,15 +236,15 @@ export class MeshBench implements AsyncDisposable {
     return new MeshBench(nats, new TestGateway(bus), opening.move());
   }
 
-  async batcher(env: Record<string, string> = {}): Promise<Batcher & { address: string }> {
+  /** @param clock Of the batcher; absent: the real one. */
+  async batcher(clock?: Clock): Promise<Batcher & { address: string }> {
     const config = batcherConfig.load({
       NATS_URL: this.nats.url,
       BATCHER_GRPC_PORT: '0',
       BATCHER_HEALTH_PORT: '0',
       LOG_LEVEL: 'silent',
-      ...env,
     });
-    const batcher = this.#stack.use(await startBatcher(config));
+    const batcher = this.#stack.use(await startBatcher(config, clock));
     return Object.assign(batcher, { address: `127.0.0.1:${batcher.ports.grpc}` });
   }
 

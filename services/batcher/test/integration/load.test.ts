@@ -15,7 +15,7 @@ test('a batcher says its load 20 times a second while there is traffic, else onc
   await using bench = await MeshBench.start();
   const batcher = await bench.batcher();
   const states = listen(bench);
-  const worker = bench.worker(batcher, { credits: 1, maxBatchSize: 4, runMsOne: 1_000, runMsFull: 1_000 });
+  const worker = bench.worker(batcher, { credits: 1, maxBatchSize: 4, runMsOne: 4_000, runMsFull: 4_000 });
   await until('the idle state', () => states.length > 0);
   const [idle] = states;
   assert.deepEqual([idle?.batcher?.operatingRows, idle?.batcher?.healthy, idle?.batcher?.backlog.length], [4, 1, 3]);
@@ -24,26 +24,32 @@ test('a batcher says its load 20 times a second while there is traffic, else onc
   await bench.gateway.publish('standard', [item(1)]);
   const first = await worker.batch(0);
   for (let seq = 2; seq <= 40; seq += 1) await bench.gateway.publish('standard', [item(seq)]);
+  // What waits in the stream is known from the next delivery on: 31 requests of 1000 ims each, but for the four pulled then.
+  worker.done(first);
+  worker.credits(1);
+  const second = await worker.batch(1);
+  const near = (value: number | undefined, rows: number): boolean => Math.abs((value ?? 0) - rows * 1_000) < 3 * 1_000;
+  await until('the look at the stream', () => {
+    const standard = states.at(-1)?.batcher?.backlog[1];
+    return near(standard?.pending, 27) && near(standard?.held, 8);
+  });
+
+  worker.auto = true;
+  worker.done(second);
+  worker.credits(1);
   const from = states.length;
-  const fromMs = performance.now();
-  await until('ten states', () => states.length >= from + 10);
-  const tookMs = performance.now() - fromMs;
-  assert.ok(tookMs < 5_000, `${tookMs} ms`); // the idle pace would take ten seconds
+  let last = 40;
+  await until('two states are closer than a second, the idle pace', async () => {
+    last += 1;
+    await bench.gateway.publish('standard', [item(last)]);
+    const sent = states.slice(from).map(({ sentMs }) => sentMs);
+    return sent.some((ms, i) => i > 0 && ms - (sent[i - 1] ?? 0) < 900);
+  });
   const seqs = states.map(({ seq }) => seq);
   assert.deepEqual(
     seqs,
     [...seqs].sort((a, b) => a - b),
   );
-
-  // What waits in the stream is known from the next delivery on: 31 requests of 250 ims each, but for the four pulled then.
-  worker.done(first);
-  worker.credits(1);
-  await worker.batch(1);
-  const near = (value: number | undefined, rows: number): boolean => Math.abs((value ?? 0) - rows * 250) < 3 * 250;
-  await until('the look at the stream', () => {
-    const standard = states.at(-1)?.batcher?.backlog[1];
-    return near(standard?.pending, 27) && near(standard?.held, 8);
-  });
 });
 
 test('a stream that is empty is known to be, although no delivery says so', async () => {
@@ -52,32 +58,31 @@ test('a stream that is empty is known to be, although no delivery says so', asyn
   const states = listen(bench);
   bench.worker(batcher, { credits: 1 });
   const last = () => states.at(-1)?.batcher?.backlog[0];
-  await until('the look at the stream', () => (last()?.pendingAgeMs ?? -1) >= 0);
+  const ageMs = () => last()?.pendingAgeMs ?? -1;
+  await until('the look at the stream', () => ageMs() >= 0 && ageMs() < 20);
   assert.equal(last()?.pending, 0);
-  assert.ok((last()?.pendingAgeMs ?? 1e9) < 20, `${last()?.pendingAgeMs}`);
 });
 
 test('a request that cannot finish in time any more is answered at once, without a free instance', async () => {
   await using bench = await MeshBench.start();
   const batcher = await bench.batcher();
-  const worker = bench.worker(batcher, { credits: 1, auto: true });
-  for (let seq = 1; seq <= 3; seq += 1) {
+  const runMs = 20_000;
+  const worker = bench.worker(batcher, { credits: 1, runMsOne: runMs, runMsFull: runMs });
+  for (const seq of [1, 2]) {
     await bench.gateway.publish('standard', [item(seq)]);
-    await until('it ran', () => worker.seqs().length === seq);
+    worker.done(await worker.batch(seq - 1), { runMs }); // the first two teach nothing
+    worker.credits(1);
   }
-  worker.auto = false;
-  await bench.gateway.publish('standard', [item(4)]);
-  const running = await worker.batch(3);
-  worker.done(running, { runMs: 300 }); // the time is learned from what its worker says
-  worker.credits(1);
-  await bench.gateway.publish('standard', [item(5)]);
-  await worker.batch(4);
-  await bench.gateway.publish('standard', [item(6, { budgetMs: 60 })]);
+  await bench.gateway.publish('standard', [item(3)]);
+  const running = await worker.batch(2);
   const sentMs = performance.now();
+  await bench.gateway.publish('standard', [item(4, { budgetMs: runMs })]);
+  await bench.holds(batcher, 'standard', 1); // what nobody has measured is no reason to drop it
+  worker.done(running, { runMs }); // the time is learned from what its worker says
   await until('the answer', () => bench.gateway.replies.length > 0);
-  assert.ok(performance.now() - sentMs < 55, 'not before its deadline');
+  assert.ok(performance.now() - sentMs < runMs, 'not before its deadline');
   const [reply] = bench.gateway.replies;
-  assert.deepEqual([reply?.seq, reply?.errorCode, reply?.errorReason], [6, 'OVERLOADED', 'expired']);
+  assert.deepEqual([reply?.seq, reply?.errorCode, reply?.errorReason], [4, 'OVERLOADED', 'expired']);
 });
 
 test('requests of an instance that falls silent run elsewhere', async () => {

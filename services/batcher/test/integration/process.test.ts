@@ -25,6 +25,7 @@ test('started alone it is live but not ready until NATS is there, takes a lease,
       LOG_LEVEL: 'debug',
     },
     readyUrl: `http://127.0.0.1:${health}/livez`,
+    readyTimeoutMs: 60_000,
   });
   const ready = await fetch(`http://127.0.0.1:${health}/readyz`);
   assert.equal(ready.status, 503);
@@ -42,7 +43,7 @@ test('started alone it is live but not ready until NATS is there, takes a lease,
   await openBucket<ModelRecord>(bus, MODELS).put('m', RECORD);
   const worker = new TestWorker(`127.0.0.1:${grpc}`, { credits: 1, auto: true });
   await new TestGateway(bus).publish('vip', [item(5), item(6)]);
-  const record = await batcher.record(({ msg }) => msg === 'batch');
+  const record = await batcher.record(({ msg }) => msg === 'batch', 30_000);
   const { batch_id, model, class: trafficClass, rows, closed_by, queue_ms, seqs, request_ids } = record;
   assert.deepEqual(
     { model, trafficClass, rows, closed_by, seqs, request_ids },

@@ -71,6 +71,16 @@ export class InferenceClient {
     return (await this.#unary(HEALTH['Check'] as Method, { service }, {})).answer;
   }
 
+  /** States of a service, the present one and each that follows. */
+  watchHealth(service: string): string[] {
+    const { path, requestSerialize, responseDeserialize } = HEALTH['Watch'] as Method;
+    const states: string[] = [];
+    const call = this.#client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, { service });
+    call.on('data', ({ status }: { status: string }) => states.push(status));
+    call.on('error', () => undefined); // the server has ended
+    return states;
+  }
+
   stream({ headers = {} }: { headers?: Headers } = {}): InferenceStream {
     const { path, requestSerialize, responseDeserialize } = SERVICE['ModelStreamInfer'] as Method;
     return new InferenceStream(

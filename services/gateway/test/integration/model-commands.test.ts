@@ -11,21 +11,27 @@ import { type CommandOutcome, MODEL_COMMANDS, MODELS, type ModelCommand } from '
 import { auditSubject } from '@spillway/contracts/subjects';
 import { type AllKeys, writeKeysFile } from '@spillway/testing/api-keys';
 import { mlp } from '../unit/fixtures.ts';
-import { type GatewayUnderTest, startGatewayUnderTest, until } from './gateway-under-test.ts';
+import {
+  type GatewayUnderTest,
+  knowsModel,
+  startGatewayAt,
+  startGatewayUnderTest,
+  until,
+} from './gateway-under-test.ts';
 import { InferenceClient } from './grpc-client.ts';
 import { failureOf } from './grpc-mesh.ts';
 
 let folder: string;
+let keysFile: string;
 let keys: AllKeys;
 let mesh: GatewayUnderTest;
 let client: InferenceClient;
 const workers: PlayedFollower[] = [];
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'spillway-keys-'));
-  const keysFile = join(folder, 'keys.json');
+  keysFile = join(folder, 'keys.json');
   keys = await writeKeysFile(keysFile, [{ tenant: 'admin', class: 'standard', scopes: ['infer', 'admin'] }]);
-  const env = { GATEWAY_KEYS_FILE: keysFile, GATEWAY_MODEL_CONTROL_LIMIT_MS: '400' };
-  mesh = await startGatewayUnderTest({ models: [mlp], env });
+  mesh = await startGatewayUnderTest({ models: [mlp], env: { GATEWAY_KEYS_FILE: keysFile } });
   client = new InferenceClient(mesh.gateway.ports.grpc);
   for (const instance of ['worker-1', 'worker-2']) workers.push(await PlayedFollower.start(mesh.nats.url, instance));
   await until('both workers are known', async () => (await index()).some(({ state }) => state === 'READY'));
@@ -71,14 +77,15 @@ class PlayedFollower implements AsyncDisposable {
 }
 
 const admin = () => ({ authorization: `Bearer ${keys['admin'] as string}` });
-const url = (path: string) => `http://127.0.0.1:${mesh.gateway.ports.http}${path}`;
-async function post(action: 'load' | 'unload', model: string) {
-  const response = await fetch(url(`/v2/repository/models/${model}/${action}`), { method: 'POST', headers: admin() });
+const url = (path: string, { ports } = mesh.gateway) => `http://127.0.0.1:${ports.http}${path}`;
+async function post(action: 'load' | 'unload', model: string, gateway = mesh.gateway) {
+  const at = url(`/v2/repository/models/${model}/${action}`, gateway);
+  const response = await fetch(at, { method: 'POST', headers: admin() });
   const text = await response.text();
   return { status: response.status, code: response.headers.get('spillway-error'), text };
 }
-const index = async () =>
-  (await (await fetch(url('/v2/repository/index'), { method: 'POST' })).json()) as Record<string, string>[];
+const index = async (gateway = mesh.gateway) =>
+  (await (await fetch(url('/v2/repository/index', gateway), { method: 'POST' })).json()) as Record<string, string>[];
 const followAll = (follow: PlayedFollower['follow']) => {
   for (const worker of workers) worker.follow = follow;
 };
@@ -113,7 +120,10 @@ test('a model that no worker has a folder of is not found, and its command is fo
 
 test('a worker that is not done in time is waited for no longer', async () => {
   followAll(() => 'silent');
-  const { status, code } = await post('load', 'mlp');
+  const env = { GATEWAY_KEYS_FILE: keysFile, GATEWAY_MODEL_CONTROL_LIMIT_MS: '100' };
+  await using hasty = await startGatewayAt(mesh.nats.url, env);
+  await until('it knows the workers', async () => (await index(hasty)).some(({ state }) => state === 'READY'));
+  const { status, code } = await post('load', 'mlp', hasty);
   assert.deepEqual([status, code], [504, 'DEADLINE_EXCEEDED']);
 });
 
@@ -144,5 +154,5 @@ test('an unloaded model is not found, and the index says what it was and why', a
   await catalogue.put('mlp', mlp);
   for (const worker of workers) worker.serves = ['mlp'];
   assert.equal((await post('load', 'mlp')).status, 200);
-  assert.equal((await fetch(url('/v2/models/mlp'))).status, 200);
+  await until('it is served again', () => knowsModel(mesh.gateway, 'mlp'));
 });

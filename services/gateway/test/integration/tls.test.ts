@@ -63,7 +63,7 @@ const statusOf = (port: number, options: RequestOptions): Promise<number | undef
 
 const clientOf = (port: number, ...ssl: Parameters<typeof grpc.credentials.createSsl>) =>
   new InferenceClient(port, {}, grpc.credentials.createSsl(...ssl));
-const isLive = (client: InferenceClient) => client.call('ServerLive', {}, { timeoutMs: 5_000 });
+const isLive = (client: InferenceClient) => client.call('ServerLive', {}, { timeoutMs: 30_000 });
 
 /** A client that would take TLS 1.1, which OpenSSL 3 does at its lowest level only. */
 const OLD = { minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;

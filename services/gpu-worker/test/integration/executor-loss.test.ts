@@ -5,13 +5,13 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { until } from '../support/batcher-peer.ts';
 import { fp32Of, itemsOf, makeBatch } from '../support/batches.ts';
 import { fixturePath, makeRepository } from '../support/fixtures.ts';
 import { type Ended, startPool } from '../support/pool.ts';
 import { fp32, int64 } from '../support/tensors.ts';
 
 const FOREVER = 1e12; // turns of a loop in native code
-const REPLACED_WITHIN_MS = 2_000;
 const x = [fp32('x', [1, 3], [1, 0, 0])];
 const SIMULATED = (parameters: string, more = ''): string => `
 backend: simulated
@@ -32,59 +32,65 @@ const isAlive = (pid: number): boolean => {
   }
 };
 
-test('a run that hangs is killed at its limit while other executors answer, and is back within 2 s', async () => {
+test('a run that hangs is killed at its limit while other executors answer, and is replaced', async () => {
   await using models = await makeRepository({
     linear: { graph: 'linear' },
     hang: { yaml: SIMULATED('base_ms: 10000, per_row_ms: 0, blocking: true', 'run_limit_ms: 300') },
   });
   await using pool = await startPool(models.dir);
   const pids = pool.pool.pids();
-  const hung = pool.run(makeBatch('hang', [x]));
+  const slotsAtEnd = Promise.withResolvers<number>();
+  const hung = pool.run(makeBatch('hang', [x])).then((ended) => {
+    slotsAtEnd.resolve(pool.pool.slotsOf('hang'));
+    return ended;
+  });
   const staged = pool.run(makeBatch('hang', [x]));
-  const startedMs = performance.now();
   for (let i = 0; i < 50; i += 1)
     assert.ok(isAnswer(await pool.run(makeBatch('linear', [x]))), 'another executor answers meanwhile');
   const ended = await hung;
-  const tookMs = performance.now() - startedMs;
   assert.ok(ended.how === 'failed' && ended.loss.reason === 'run_limit', JSON.stringify(ended));
-  assert.ok(tookMs >= 290 && tookMs < 1_000, `killed after ${tookMs} ms`);
+  assert.ok(ended.loss.ranMs >= 300, `killed after ${ended.loss.ranMs} ms`);
   assert.deepEqual(await staged, { how: 'not_started' });
-  assert.equal(pool.pool.slotsOf('hang'), 0, 'no credit is given for it now');
-  const lostMs = performance.now();
+  assert.equal(await slotsAtEnd.promise, 0, 'no credit is given for it then');
   await pool.ready();
-  assert.ok(performance.now() - lostMs < REPLACED_WITHIN_MS, `replaced after ${performance.now() - lostMs} ms`);
   assert.equal(pool.pool.slotsOf('hang'), 1);
   const [lost] = pids.filter((pid) => !pool.pool.pids().includes(pid));
   assert.equal(lost, ended.loss.pid);
 });
 
-test('a loop in native code is ended by its limit, and the models of that executor are back within 2 s', async () => {
-  await using models = await makeRepository({ spin: { graph: 'spin' }, linear: { graph: 'linear' } });
-  await using pool = await startPool(models.dir, { runLimitMs: 300 });
+test('a loop in native code is ended by its limit, and the models of that executor are back', async () => {
+  await using models = await makeRepository({
+    linear: { graph: 'linear' },
+    spin: { graph: 'spin', yaml: 'run_limit_ms: 300' },
+    turn: { graph: 'spin' },
+  });
+  await using pool = await startPool(models.dir);
   const hung = pool.run(makeBatch('spin', [[int64('n', [1, 1], [FOREVER])]]));
   const staged = pool.run(makeBatch('linear', [x]));
   const waiting = pool.run(makeBatch('linear', [x]));
   const ended = await hung;
-  const lostMs = performance.now();
   assert.ok(ended.how === 'failed' && ended.loss.reason === 'run_limit', JSON.stringify(ended));
   assert.deepEqual([await staged, await waiting], [{ how: 'not_started' }, { how: 'not_started' }]);
   assert.deepEqual(await pool.run(makeBatch('linear', [x])), { how: 'not_started' }, 'nobody hosts it now');
   await pool.ready();
-  assert.ok(performance.now() - lostMs < REPLACED_WITHIN_MS, `replaced after ${performance.now() - lostMs} ms`);
   assert.ok(isAnswer(await pool.run(makeBatch('linear', [x]))));
-  assert.ok(isAnswer(await pool.run(makeBatch('spin', [[int64('n', [1, 1], [3])]]))));
+  assert.ok(isAnswer(await pool.run(makeBatch('turn', [[int64('n', [1, 1], [3])]]))));
+  assert.equal(pool.pool.slotsOf('spin'), 1);
 });
 
 test('what waits for a hung executor runs on another one that hosts the model', async () => {
   await using models = await makeRepository({ spin: { graph: 'spin' } });
-  await using pool = await startPool(models.dir, { runLimitMs: 300, shared: 2 });
-  const quick = () => pool.run(makeBatch('spin', [[int64('n', [1, 1], [1])]]));
+  await using pool = await startPool(models.dir, { shared: 2 });
+  const [pid] = pool.pool.pids(); // of the one that gets the first batch
+  const others: Ended[] = [];
+  const quick = async () => others.push(await pool.run(makeBatch('spin', [[int64('n', [1, 1], [1])]])));
   const hung = pool.run(makeBatch('spin', [[int64('n', [1, 1], [FOREVER])]]));
-  const others = await Promise.all(Array.from({ length: 12 }, quick));
+  const all = Promise.all(Array.from({ length: 12 }, quick));
+  await until('all but the one staged behind it have run', () => others.filter(isAnswer).length === 11);
+  process.kill(pid as number, 'SIGKILL');
   assert.equal((await hung).how, 'failed');
-  const notStarted = others.filter((ended) => ended.how === 'not_started').length;
-  assert.ok(notStarted <= 1, 'only the one staged behind it');
-  assert.equal(others.filter(isAnswer).length, 12 - notStarted);
+  await all;
+  assert.deepEqual(others.at(-1), { how: 'not_started' });
 });
 
 test('a killed executor is replaced, and only the batch it was in fails', async () => {
@@ -95,14 +101,12 @@ test('a killed executor is replaced, and only the batch it was in fails', async 
   const staged = pool.run(makeBatch('spin', [[int64('n', [1, 1], [1])]]));
   process.kill(pid as number, 'SIGKILL');
   const ended = await running;
-  const lostMs = performance.now();
   assert.ok(
     ended.how === 'failed' && ended.loss.reason === 'executor_died' && ended.loss.how === 'SIGKILL',
     JSON.stringify(ended),
   );
   assert.deepEqual(await staged, { how: 'not_started' });
   await pool.ready();
-  assert.ok(performance.now() - lostMs < REPLACED_WITHIN_MS, `replaced after ${performance.now() - lostMs} ms`);
   assert.ok(isAnswer(await pool.run(makeBatch('spin', [[int64('n', [1, 1], [1])]]))));
 });
 
@@ -119,10 +123,13 @@ test('an idle executor that dies is replaced before anybody asks', async () => {
 });
 
 test('a stopped executor is no different from a hung one', async () => {
-  await using models = await makeRepository({ linear: { graph: 'linear' } });
-  await using pool = await startPool(models.dir, { runLimitMs: 200 });
+  await using models = await makeRepository({
+    linear: { graph: 'linear' },
+    other: { graph: 'linear', yaml: 'run_limit_ms: 200' },
+  });
+  await using pool = await startPool(models.dir);
   process.kill(pool.pool.pids()[0] as number, 'SIGSTOP');
-  const ended = await pool.run(makeBatch('linear', [x]));
+  const ended = await pool.run(makeBatch('other', [x]));
   assert.ok(ended.how === 'failed' && ended.loss.reason === 'run_limit');
   await pool.ready();
   assert.ok(isAnswer(await pool.run(makeBatch('linear', [x]))));
@@ -134,7 +141,7 @@ test('a model whose warm-up never ends is given up at the load limit, and the ot
     endless: { graph: 'endless-warm-up', yaml },
     linear: { graph: 'linear' },
   });
-  await using pool = await startPool(models.dir, { loadLimitMs: 1_500 });
+  await using pool = await startPool(models.dir, { firstLoadLimitMs: 1_500 });
   const error = pool.loaded.find((loaded) => loaded.model === 'endless')?.error;
   assert.match(error ?? '', /took longer than 1500 ms to load/);
   assert.ok(isAnswer(await pool.run(makeBatch('linear', [x]))));

@@ -22,7 +22,7 @@ let batcher: BatcherPeer;
 
 before(async () => {
   nats = await startNatsServer();
-  models = await makeRepository({ linear: { graph: 'linear' }, spin: { graph: 'spin', yaml: 'run_limit_ms: 200' } });
+  models = await makeRepository({ linear: { graph: 'linear' }, spin: { graph: 'spin', yaml: 'run_limit_ms: 300' } });
   batcher = await startBatcherPeer(nats.url, 'batcher-1');
   worker = await startWorker(nats.url, models.dir);
 });
@@ -149,9 +149,14 @@ test('a job whose run is killed is handed back and delivered again, not stored',
   await until('the second delivery', () => deliveries.length === 2);
   assert.equal(deliveries[1]?.deliveries, 2);
   assert.deepEqual(stored, []);
-  const again = await batcher.worker('spin');
-  await run(again, jobBatch('spin', [int64('n', [1, 1], [3])], 'job-3', deliveries[1]?.ackSubject ?? ''));
-  await until('the result', () => stored.length === 1);
+  // On a crowded machine a short run may be over the limit too: then there is another delivery.
+  for (let last = 1; stored.length === 0; last += 1) {
+    await until('the next delivery', () => deliveries.length > last);
+    const again = await batcher.worker('spin');
+    await run(again, jobBatch('spin', [int64('n', [1, 1], [3])], 'job-3', deliveries[last]?.ackSubject ?? ''));
+    source.request(1);
+    await until('the result or a loss', () => stored.length === 1 || again.done.at(-1)?.errorCode !== '');
+  }
   assert.deepEqual(outputsOf(stored)[0]?.data, [3]);
   await source.stop();
 });

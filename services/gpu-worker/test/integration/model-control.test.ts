@@ -17,7 +17,7 @@ import { type BatcherPeer, startBatcherPeer, until, type WorkerStream } from '..
 import { fp32Of, makeBatch } from '../support/batches.ts';
 import { fixture, makeRepository } from '../support/fixtures.ts';
 import { fp32 } from '../support/tensors.ts';
-import { openInbox, startWorker } from '../support/worker.ts';
+import { openInbox, startWorker, suspend } from '../support/worker.ts';
 
 /** y = x W + b; [1, 0, 0] gives [1, 2] + b. */
 const LINEAR = fixture('linear');
@@ -54,10 +54,11 @@ async function command(model: string, wanted: ModelCommand['wanted']): Promise<C
   const value: ModelCommand = { id, model, wanted, createdAt: 0, by: 'test/key' };
   await openBucket<ModelCommand>(batcher.bus, MODEL_COMMANDS).put(model, value);
   const outcome = () => leases.list()[0]?.commands?.find((candidate) => candidate.id === id);
-  await until(`${wanted} ${model}`, () => outcome() !== undefined, 20_000);
+  await until(`${wanted} ${model}`, () => outcome() !== undefined, 60_000);
   return outcome() as CommandOutcome;
 }
 
+const served = ({ hello }: WorkerStream, name: string) => hello?.models.find(({ model }) => model === name);
 const recordOf = (model: string) => openBucket<ModelRecord>(batcher.bus, MODELS).get(model);
 const oneRow = (version: string) =>
   makeBatch('linear', [[fp32('x', [1, 3], [1, 0, 0])]], { replyTo: [inbox.subject], version });
@@ -68,6 +69,13 @@ async function answerOf(worker: WorkerStream, version: string): Promise<number[]
   batcher.send(worker, batch);
   const [frame] = await inbox.wait(batch.batchId);
   return [...fp32Of(frame?.items[0], 'y')];
+}
+
+/** Resolves when the worker has read what was sent: it gives back at once what it cannot start. */
+async function hasRead(worker: WorkerStream): Promise<void> {
+  const batch = oneRow('9');
+  batcher.send(worker, batch);
+  await until('the worker reads', () => worker.done.some(({ batchId }) => batchId === batch.batchId));
 }
 
 /** Sends batches on every credit that is granted, until it is told to stop; then gives their ids once all have ended. */
@@ -108,7 +116,7 @@ test('a model is swapped under running requests: none is lost, and the former ex
   await until('some answers', () => running.sent.length > 20);
   await writeFile(join(models.dir, 'linear', '1', 'model.onnx'), linearWith(100, 200));
   assert.equal((await command('linear', 'loaded')).error, undefined);
-  assert.equal(worker.hello?.models.find(({ model }) => model === 'linear')?.generation, 1);
+  await until('the batcher hears of it', () => served(worker, 'linear')?.generation === 1);
   const before = running.sent.length;
   await until('more answers', () => running.sent.length > before + 20);
   const ended = await running.stop();
@@ -125,7 +133,7 @@ test('a model is swapped under running requests: none is lost, and the former ex
 });
 
 test('a new version takes over while requests for the former one are still answered; a bad one changes nothing', async () => {
-  await using models = await makeRepository({ linear: { graph: 'linear', yaml: 'max_deadline_ms: 3000' } });
+  await using models = await makeRepository({ linear: { graph: 'linear', yaml: 'max_deadline_ms: 60000' } });
   await using _own = await startWorker(nats.url, models.dir, EXPLICIT);
   const worker = await batcher.worker('linear');
   await mkdir(join(models.dir, 'linear', '2'));
@@ -139,7 +147,7 @@ test('a new version takes over while requests for the former one are still answe
   await writeFile(join(models.dir, 'linear', '2', 'model.onnx'), linearWith(10, 20));
   assert.equal((await command('linear', 'loaded')).error, undefined);
   assert.deepEqual((await recordOf('linear'))?.versions, ['2']);
-  assert.deepEqual(worker.hello?.models[0]?.versions, ['2']);
+  await until('the batcher hears of it', () => served(worker, 'linear')?.versions.join() === '2');
   assert.match((await recordOf('linear'))?.loadedBy ?? '', /^command-/);
   assert.deepEqual(await answerOf(worker, '2'), [11, 22]);
   assert.deepEqual(await answerOf(worker, '1'), [1.5, 1.5], 'it was accepted before the shift');
@@ -169,20 +177,23 @@ test('a model that was not there is loaded, one that is nowhere is refused', asy
 test('an unloaded model finishes what was accepted, stays unloaded over a restart, and can be loaded again', async () => {
   await using models = await makeRepository({ linear: { graph: 'linear' }, other: { graph: 'linear' } });
   {
-    await using _own = await startWorker(nats.url, models.dir, EXPLICIT);
+    await using own = await startWorker(nats.url, models.dir, EXPLICIT);
     const worker = await batcher.worker('linear');
+    const [pid] = (await own.record(({ msg }) => msg === 'models are loaded'))['executors'] as [number];
+    using executor = suspend(pid); // while one of its batches is not over a model is not gone
+    const running = oneRow('1');
+    batcher.send(worker, running);
+    await hasRead(worker);
     const unloading = command('linear', 'unloaded');
     await until('no further request is accepted', async () => (await recordOf('linear'))?.unloaded === true);
-    assert.deepEqual(await answerOf(worker, '1'), [1.5, 1.5], 'what was accepted before is answered');
+    const accepted = answerOf(worker, '1');
+    executor.resume();
+    assert.equal((await inbox.wait(running.batchId))[0]?.items[0]?.errorCode, '');
+    assert.deepEqual(await accepted, [1.5, 1.5], 'what was accepted before is answered');
     assert.equal((await unloading).error, undefined);
-    assert.deepEqual(
-      worker.hello?.models.map(({ model }) => model),
-      ['other'],
-    );
-    assert.deepEqual(
-      leases.list()[0]?.models?.map(({ model }) => model),
-      ['other'],
-    );
+    await until('the batcher hears of it', () => worker.hello?.models.map(({ model }) => model).join() === 'other');
+    const leased = () => leases.list()[0]?.models?.map(({ model }) => model);
+    await until('its lease says so', () => leased()?.join() === 'other');
   }
   await using _again = await startWorker(nats.url, models.dir, EXPLICIT);
   const worker = await batcher.worker('other');

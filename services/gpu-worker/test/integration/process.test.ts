@@ -17,7 +17,7 @@ test('started alone it loads its models and is live but not ready until NATS is 
   assert.equal(probe.status, 503);
   const body = (await probe.json()) as { waiting_for: string[] };
   assert.ok(body.waiting_for.includes('nats'));
-  await worker.record(({ msg }) => msg === 'a model was loaded');
+  await worker.record(({ msg }) => msg === 'a model was loaded', 60_000);
   await using _nats = await startNatsServer({ port });
   await until('ready', async () => (await fetch(`${worker.url}/readyz`)).status === 200);
   assert.deepEqual(await (await fetch(`${worker.url}/readyz`)).json(), { state: 'ready', waiting_for: [] });
@@ -30,16 +30,18 @@ test('with no model that can be served it stays live, not ready, and says why', 
     worse: { graph: 'linear', yaml: 'max_batch_size: -1' },
   });
   await using worker = await startWorker(nats.url, models.dir, {}, 'livez');
-  const record = await worker.record(({ msg }) => String(msg).startsWith('no model can be served'));
+  const record = await worker.record(({ msg }) => String(msg).startsWith('no model can be served'), 60_000);
   const failed = record['failed'] as { model: string; error: string }[];
   assert.deepEqual(failed.map(({ model }) => model).sort(), ['bad', 'worse']);
   assert.match(
     failed.find(({ model }) => model === 'worse')?.error ?? '',
     /worse\/model\.yaml: max_batch_size: expected integer/,
   );
-  const probe = await fetch(`${worker.url}/readyz`);
-  assert.equal(probe.status, 503);
-  assert.deepEqual(((await probe.json()) as { waiting_for: string[] }).waiting_for, ['models']);
+  await until('it waits for models only', async () => {
+    const probe = await fetch(`${worker.url}/readyz`);
+    assert.equal(probe.status, 503);
+    return ((await probe.json()) as { waiting_for: string[] }).waiting_for.join() === 'models';
+  });
 });
 
 test('a faulty configuration ends it at once with every fault in one report and exit code 78', async () => {

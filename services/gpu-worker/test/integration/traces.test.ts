@@ -31,6 +31,7 @@ test('a sampled request gets batch.execute in its trace, linked to the batch, an
     NATS_URL: nats.url,
     GPU_WORKER_MODELS: models.dir,
     GPU_WORKER_EXECUTORS: '1',
+    GPU_WORKER_RUN_LIMIT_MS: '60000',
     GPU_WORKER_GRPC_PORT: '0',
     GPU_WORKER_HEALTH_PORT: '0',
     LOG_LEVEL: 'silent',
@@ -86,5 +87,5 @@ test('a sampled request gets batch.execute in its trace, linked to the batch, an
   batcher.send(stream, unsampled);
   await inbox.wait(unsampled.batchId);
   assert.equal(spans.length, 3);
-  await worker.drain(2_000);
+  await worker.drain(30_000);
 });

@@ -25,13 +25,24 @@ export async function startWorker(
       GPU_WORKER_HEALTH_PORT: String(health),
       GPU_WORKER_MODELS: models,
       GPU_WORKER_EXECUTORS: '1',
+      GPU_WORKER_RUN_LIMIT_MS: '60000', // a crowded machine ends no run; a test that wants one ended says so in its model.yaml
       ...env,
     },
     readyUrl: `http://127.0.0.1:${health}/${waitFor}`,
-    readyTimeoutMs: 20_000,
+    readyTimeoutMs: 60_000,
   });
   const own = { grpc, health, url: `http://127.0.0.1:${health}` };
   return Object.defineProperties(own, Object.getOwnPropertyDescriptors(worker)) as typeof own & typeof worker;
+}
+
+/** Stops a process until it is resumed or the test is over: one that stays stopped would outlive its parent. */
+export function suspend(pid: number): Disposable & { resume(): void } {
+  let isStopped: boolean = process.kill(pid, 'SIGSTOP');
+  const resume = (): void => {
+    if (isStopped) process.kill(pid, 'SIGCONT');
+    isStopped = false;
+  };
+  return { resume, [Symbol.dispose]: resume };
 }
 
 /** A gateway's inbox: keeps the reply frames that come. */
