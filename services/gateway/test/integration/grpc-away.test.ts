@@ -64,4 +64,6 @@ test('while NATS is away calls fail at once and can be repeated; a stream outliv
   stream.send(ask);
   const [, good] = await stream.received(2);
   assert.equal(good?.error_message, '');
+  stream.halfClose();
+  await stream.ended;
 });
