@@ -28,7 +28,7 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
   const args = ['-c', CONFIGURATION, '-a', '127.0.0.1', '-p', String(port), '-sd', store];
   const start = async (): Promise<Child> => {
     const child = new Child({ name: 'nats-server', file, args: [...args, ...(options.args ?? [])] });
-    await child.until(() => answersWith(port, '', 'INFO {'), 10_000);
+    await child.until(() => answersWith(port, '', 'INFO {'), 30_000);
     return child;
   };
   const dispose = (): Promise<void> => rm(temporary, { recursive: true, force: true });

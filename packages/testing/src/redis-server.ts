@@ -20,7 +20,7 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
   const args = [CONFIGURATION, '--port', String(port), '--bind', '127.0.0.1', '--dir', dir];
   const start = async (): Promise<Child> => {
     const child = new Child({ name: 'redis-server', file, args: [...args, ...(options.args ?? [])] });
-    await child.until(() => answersWith(port, 'PING\r\n', '+PONG'), 10_000);
+    await child.until(() => answersWith(port, 'PING\r\n', '+PONG'), 30_000);
     return child;
   };
   const dispose = (): Promise<void> => rm(dir, { recursive: true, force: true });
