@@ -44,14 +44,16 @@ type Prepared = { model: string; body: string; wanted: ModelCase };
 const TICK_MS = 5;
 const LAGS_KEPT_MS = 30_000;
 const PATIENCE_MS = 30_000; // beyond the budget: after it the client gives up and the operation counts as hanging
+/** A machine that cannot carry the rate would have more and more of them under way, until nothing else gets its turn. */
+const MOST_OPEN = 150;
 /** What a crowded machine held up is predicted from, and refused for, so much later. */
 const AFTERMATH_MS = 2_000;
 /** Timers of this process that were so late since then, all together, mean that it was away. */
 const AWAY_MS = 500;
 
 /**
- * An open loop: requests begin at their times, whatever became of those before (a closed loop would slow down with the mesh
- * and hide what it does to callers). Answers are compared with those of plain ONNX Runtime.
+ * An open loop: requests begin at their times, whatever became of those before, up to a bound (a closed loop would slow down with
+ * the mesh and hide what it does to callers). Answers are compared with those of plain ONNX Runtime.
  */
 export class SteadyLoad implements AsyncDisposable {
   readonly history: Operation[] = [];
@@ -60,11 +62,11 @@ export class SteadyLoad implements AsyncDisposable {
   /** By number, from 0. */
   readonly #open = new Map<number, Promise<void>>();
   readonly #timer: NodeJS.Timeout;
-  readonly #startMs = performance.now();
   readonly #starvation: Starvation;
   #lags: { atMs: number; lagMs: number }[] = [];
   #lastTickMs = performance.now();
   #sent = 0;
+  #nextMs = performance.now();
   #stopped = false;
 
   constructor(options: SteadyLoadOptions) {
@@ -103,8 +105,12 @@ export class SteadyLoad implements AsyncDisposable {
   #send(): void {
     this.#noteLag();
     if (this.#stopped) return;
-    const due = ((performance.now() - this.#startMs) / 1_000) * this.#options.perSecond;
-    while (this.#sent < due) {
+    const nowMs = performance.now();
+    for (; this.#nextMs <= nowMs; this.#nextMs += 1_000 / this.#options.perSecond) {
+      if (this.#open.size >= MOST_OPEN) {
+        this.#nextMs = nowMs;
+        return;
+      }
       const n = this.#sent;
       this.#sent += 1;
       const one = this.#run(this.#prepared[n % this.#prepared.length] as Prepared);
