@@ -91,6 +91,9 @@ test('what waited while the worker was stopped runs by class, and by deadline in
     return areHeld ? asked : undefined;
   };
 
+  // The worker has come to the batcher: else it is sent nothing.
+  const first = await ask({ id: 'first', trafficClass: 'standard', budgetMs: LONGEST_BUDGET_MS });
+  assert.equal(first.status, 200, first.text);
   let asked = await askAll('0');
   for (let n = 1; n < MOST_TRIES && asked === undefined; n += 1) asked = await askAll(String(n)); // the machine is crowded
   assert.ok(asked !== undefined, 'the requests never were at the batcher in time');
