@@ -78,7 +78,7 @@ test('a job is submitted, waited for, shown and listed', async () => {
   assert.equal(submitted.code, 0, submitted.err);
   const id = submitted.out.trim();
   assert.match(id, /^[a-z2-7]{32}$/);
-  const waited = await cli('jobs', 'wait', id, '--timeout', '60s');
+  const waited = await cli('jobs', 'wait', id, '--timeout', '180s');
   assert.equal(waited.code, 0, waited.err);
   assert.match(
     waited.out,

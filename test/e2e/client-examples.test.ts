@@ -36,7 +36,7 @@ test('every example is run here', () => {
 for (const [file, { urls, prints }] of Object.entries(EXAMPLES)) {
   test(`the example ${file} runs as it stands`, async () => {
     const { stdout, stderr } = await promisify(execFile)(process.execPath, [join(FOLDER, file), ...urls()], {
-      timeout: 60_000,
+      timeout: 180_000,
     });
     assert.match(stdout, prints);
     assert.equal(stderr, '');

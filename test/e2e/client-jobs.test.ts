@@ -8,7 +8,7 @@ let mesh: Mesh;
 let client: SpillwayClient;
 before(async () => {
   mesh = await startSeededMesh({ serves: ['simple', 'simulated'], tenants: [{ tenant: 'other', class: 'standard' }] });
-  client = new SpillwayClient({ url: mesh.url, key: mesh.keys.standard, timeoutMs: 10_000 });
+  client = new SpillwayClient({ url: mesh.url, key: mesh.keys.standard, timeoutMs: 60_000 });
 });
 after(async () => {
   await client?.close();
@@ -23,7 +23,7 @@ const submit = (options?: Parameters<SpillwayClient['submit']>[2]) =>
 test('a job that is submitted has a result, and says so when it is looked at', async () => {
   const job = await submit();
   assert.match(job.id, /^[A-Za-z0-9_-]{1,64}$/);
-  const { outputs, version } = await job.result({ timeoutMs: 30_000 });
+  const { outputs, version } = await job.result({ timeoutMs: 60_000 });
   assert.deepEqual(outputs.OUTPUT0, { datatype: 'INT32', shape: [1, 16], data: new Int32Array(16).fill(2) });
   assert.equal(version, '1');
   const status = await job.status();
@@ -42,7 +42,7 @@ test('events end with the final state', async () => {
 test('a job is found again by its id, by its own tenant only', async () => {
   const { id } = await submit();
   const found = await client.jobs.get<Simple>(id);
-  assert.equal((await found.result({ timeoutMs: 30_000 })).outputs.OUTPUT1.data[0], 0);
+  assert.equal((await found.result({ timeoutMs: 60_000 })).outputs.OUTPUT1.data[0], 0);
   await using stranger = new SpillwayClient({ url: mesh.url, key: mesh.keys['other']! });
   await assert.rejects(stranger.jobs.get(id), { code: 'NOT_FOUND' });
   await assert.rejects(client.jobs.get('nobody-has-this'), { code: 'NOT_FOUND' });
@@ -81,8 +81,9 @@ test('over gRPC jobs need the HTTP door, which can be named beside it', async ()
 test('a request that could not be answered in time becomes a job, if tickets are accepted', async () => {
   const rows = { x: Array<number>(32).fill(1) }; // 104 ms of work
   const ask = () => client.infer('simulated', rows, { timeoutMs: 95, accept: ['ticket'] }).catch(() => undefined);
+  const endMs = performance.now() + 60_000;
   let answer = await ask();
-  for (let tries = 0; tries < 20 && answer === undefined; tries += 1) answer = await ask(); // on a crowded machine it may be late
+  while (answer === undefined && performance.now() < endMs) answer = await ask(); // on a crowded machine it may be late
   assert.ok(answer instanceof Job);
   const { outputs } = await answer.result({ timeoutMs: 60_000 });
   assert.equal(outputs['y']?.data.length, 32);
@@ -90,7 +91,7 @@ test('a request that could not be answered in time becomes a job, if tickets are
 
 test('a job that is cancelled before it ran is not run, and one that has ended stays as it is', async () => {
   const ended = await submit();
-  await ended.result({ timeoutMs: 30_000 });
+  await ended.result({ timeoutMs: 60_000 });
   await ended.cancel();
   assert.equal((await ended.status()).state, 'succeeded');
   for (const worker of mesh.of('gpu-worker')) await worker.stop(3_000);
@@ -98,7 +99,7 @@ test('a job that is cancelled before it ran is not run, and one that has ended s
   assert.equal((await waiting.status()).state, 'queued');
   await assert.rejects(waiting.result({ timeoutMs: 300 }), { code: 'DEADLINE_EXCEEDED', reason: 'client_deadline' });
   await waiting.cancel();
-  await assert.rejects(waiting.result({ timeoutMs: 30_000 }), { code: 'CANCELLED' });
+  await assert.rejects(waiting.result({ timeoutMs: 60_000 }), { code: 'CANCELLED' });
   assert.deepEqual(
     (await Array.fromAsync(waiting.events())).map(({ state }) => state),
     ['cancelled'],

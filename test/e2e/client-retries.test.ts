@@ -7,8 +7,9 @@ import { startSeededMesh, untilServed } from '../support/mesh-fixture.ts';
 let mesh: Mesh;
 before(async () => {
   const quota = { requestsPerSecond: 4 };
-  const tenants = ['http', 'grpc', 'impatient'].map((tenant) => ({ tenant, class: 'standard' as const, quota }));
-  mesh = await startSeededMesh({ serves: ['mlp'], tenants });
+  const patient = ['http', 'grpc'].map((tenant) => ({ tenant, class: 'standard' as const, quota }));
+  const impatient = { tenant: 'impatient', class: 'standard' as const, quota: { requestsPerSecond: 0.01 } };
+  mesh = await startSeededMesh({ serves: ['mlp'], tenants: [...patient, impatient] });
 });
 after(() => mesh?.[Symbol.asyncDispose]());
 
@@ -48,14 +49,14 @@ for (const door of ['http', 'grpc'] as const) {
     await gateway!.kill('SIGKILL');
     await gateway!.restart();
     await untilServed(gateway!.http, 'mlp');
-    const { outputs } = await client.infer('mlp', X, { timeoutMs: 20_000 });
+    const { outputs } = await client.infer('mlp', X, { timeoutMs: 60_000 });
     assert.equal(outputs['y']?.data.length, 1);
   });
 }
 
 test('over nats a client goes on after NATS was away', async () => {
   await using client = new SpillwayClient({ url: mesh.nats.url, tenant: 'acme' });
-  await client.infer('mlp', X, { timeoutMs: 30_000 });
+  await client.infer('mlp', X, { timeoutMs: 60_000 });
   await mesh.nats.kill('SIGKILL');
   await mesh.nats.restart();
   const { outputs } = await client.infer('mlp', X, { timeoutMs: 60_000 });

@@ -14,7 +14,8 @@ import type { LoadReport } from '@spillway/load/report';
 import { testAuthority } from '@spillway/testing/certificates';
 import { REPO } from '@spillway/testing/find-binary';
 import { type Mesh, startMesh } from '@spillway/testing/mesh';
-import { repositoryOf } from '../support/model-repository.ts';
+import { ALL_ADMITTED } from '../support/mesh-fixture.ts';
+import { patient, repositoryOf } from '../support/model-repository.ts';
 
 const authority = testAuthority();
 const clients = testAuthority('authority of clients');
@@ -33,12 +34,12 @@ before(async () => {
     ...{ 'ca.crt': authority.cert, 'own.crt': own.cert, 'own.key': own.key },
   };
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
-  repository = await repositoryOf(['mlp']);
+  repository = await repositoryOf(['mlp'], patient);
   mesh = await startMesh({
     models: repository.dir,
     serviceEnv: {
       gateway: {
-        GATEWAY_ADMISSION_OFF: 'guard',
+        ...ALL_ADMITTED,
         GATEWAY_TLS_CERT: join(folder, 'tls.crt'),
         GATEWAY_TLS_KEY: join(folder, 'tls.key'),
         GATEWAY_TLS_CLIENT_CA: join(folder, 'clients.crt'),

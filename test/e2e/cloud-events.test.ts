@@ -51,8 +51,11 @@ for (const mode of ['binary', 'structured'] as const) {
     await publisher.publish('mlp', payload, headers);
     await publisher.publish('mlp', payload, { ...headers, 'spillway-job': 'last' });
     await publisher.until(() => publisher.results.length === 2);
-    const [result, last] = publisher.results;
-    assert.equal(publisher.jobOf(last!), 'last', 'equal source and id are one event');
+    const result = publisher.results.find((one) => publisher.jobOf(one) !== 'last');
+    assert.ok(
+      publisher.results.some((one) => publisher.jobOf(one) === 'last'),
+      'equal source and id are one event',
+    );
     const answer = readBack(result!);
     assert.equal(answer.validate(), true);
     assert.deepEqual(

@@ -29,9 +29,13 @@ after(async () => {
   await mesh?.[Symbol.asyncDispose]();
 });
 
+type Publisher = Awaited<ReturnType<typeof connectPublisher>>;
+
 /** As a mesh leaves it that was ill when this was asked. */
-async function fail(job: Job, letter: DeadLetter): Promise<void> {
+async function fail({ results, until }: Publisher, job: Job, letter: DeadLetter): Promise<void> {
+  const { length } = results;
   await storeResult(bus, errorMessage(job, { model: 'mlp', madeAtMs: Date.now() }, error));
+  await until(() => results.length === length + 1); // before a replay takes it away
   await bury(bus, letter);
 }
 
@@ -45,7 +49,11 @@ test('a replayed event has an answer where its error was, at once', async () => 
   await using publisher = await connectPublisher(mesh.nats.url, 'revived');
   const originSubject = eventsSubject('revived', 'mlp');
   const job: Job = { tenant: 'revived', job: 'event-1', ackSubject: '', originSubject, traceparent: '' };
-  await fail(job, { ...deadJob(job, error, payload, 1), form: 'event', headers: { 'spillway-class': 'bulk' } });
+  await fail(publisher, job, {
+    ...deadJob(job, error, payload, 1),
+    form: 'event',
+    headers: { 'spillway-class': 'bulk' },
+  });
   await replayAll();
   await publisher.until(() => publisher.results.length === 2);
   const [, answer] = publisher.results;
@@ -64,7 +72,7 @@ test('a replayed job runs from its own frame', async () => {
   const frame = workFrameCodec.decode(frames[0]!);
   const job = frame.items[0]?.job as Job;
   job.job = 'second';
-  await fail(job, deadJob(job, error, workFrameCodec.encode(frame), 5));
+  await fail(publisher, job, deadJob(job, error, workFrameCodec.encode(frame), 5));
   await replayAll();
   await publisher.until(() => publisher.results.length === 3);
   const answer = publisher.results[2]!;

@@ -46,11 +46,11 @@ for (const service of SERVICES) {
         file: join(folder, main),
         env: { ...dockerfile.env, ...env },
         readyUrl: url,
-        readyTimeoutMs: 30_000,
+        readyTimeoutMs: 60_000,
         cwd: folder,
       });
       assert.equal(started.running, true);
-      await started.stop();
+      await started.stop(60_000);
       assert.equal(started.end, 0, started.tail());
     } finally {
       await rm(folder, { recursive: true, force: true });

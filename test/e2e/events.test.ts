@@ -112,7 +112,7 @@ test('accepted events survive kill -9 of each service on their path: every one h
       await victim.restart();
     }
   }
-  await publisher.until(() => publisher.results.length >= EVENTS, 45_000);
+  await publisher.until(() => publisher.results.length >= EVENTS, 180_000);
   await delay(500);
   assert.equal(publisher.results.length, EVENTS, 'no second result');
   const jobs = new Set(publisher.results.map(publisher.jobOf));

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import type { Agent } from 'node:http';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { startRedisServer } from '@spillway/testing/redis-server';
 import { Redis } from 'ioredis';
 import { infer, keepAliveAgent } from '../support/infer.ts';
@@ -13,6 +15,12 @@ const MAX_ROUND_TRIPS = 4;
 async function readsOf(redis: Redis): Promise<number> {
   return Number(/total_reads_processed:(\d+)/.exec(await redis.info('stats'))?.[1]);
 }
+
+/** Connections on which a request has been handed to the system. */
+const sentOn = ({ sockets }: Agent): number =>
+  Object.values(sockets)
+    .flat()
+    .filter((socket) => socket?.writableLength === 0).length;
 
 test(`${CALLERS} concurrent credit-risk calls cause at most ${MAX_ROUND_TRIPS} round trips to each source`, async () => {
   await using features = await startRedisServer(); // its own, so that nobody else's commands are counted
@@ -36,8 +44,14 @@ test(`${CALLERS} concurrent credit-risk calls cause at most ${MAX_ROUND_TRIPS} r
 
   const redis = new Redis(features.url);
   const trips = (source: string) => metric(health, 'spillway_features_round_trips_total', { source });
+  const gateway = mesh.of('gateway')[0]!;
   const before = { reads: await readsOf(redis), redis: await trips('redis'), sqlite: await trips('sqlite') };
-  const replies = await Promise.all(clients.slice(0, CALLERS).map(ask));
+  // A gateway that stands still while they are sent has all of them at once, however slowly the machine lets them come.
+  await gateway.kill('SIGSTOP');
+  const asked = Promise.all(clients.slice(0, CALLERS).map(ask));
+  while (sentOn(agent) < CALLERS) await delay(1);
+  await gateway.kill('SIGCONT');
+  const replies = await asked;
   const after = { reads: await readsOf(redis), redis: await trips('redis'), sqlite: await trips('sqlite') };
   redis.disconnect();
   agent.destroy();

@@ -1,29 +1,28 @@
 import assert from 'node:assert/strict';
-import { cp, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { REPO } from '@spillway/testing/find-binary';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Mesh } from '@spillway/testing/mesh';
 import { casesOf, differenceOf, MODELS_WITH_CASES, oipRequest } from '../support/cases.ts';
 import { call, headerOf, infer } from '../support/infer.ts';
-import { startSeededMesh } from '../support/mesh-fixture.ts';
+import { ALL_ADMITTED, startSeededMesh } from '../support/mesh-fixture.ts';
+import { patient, repositoryOf } from '../support/model-repository.ts';
 
 let mesh: Mesh;
-let models: string;
+let repository: Awaited<ReturnType<typeof repositoryOf>>;
 before(async () => {
-  models = await mkdtemp(join(tmpdir(), 'spillway-models-'));
-  await cp(join(REPO, 'models'), models, { recursive: true, filter: (source) => !source.endsWith('/training') });
+  repository = await repositoryOf(MODELS_WITH_CASES, patient);
   mesh = await startSeededMesh({
     serves: MODELS_WITH_CASES,
-    models,
+    models: repository.dir,
     tenants: [{ tenant: 'admin', class: 'standard', scopes: ['admin'] }],
-    serviceEnv: { 'gpu-worker': { GPU_WORKER_MODEL_CONTROL_MODE: 'explicit' } },
+    serviceEnv: { gateway: ALL_ADMITTED, 'gpu-worker': { GPU_WORKER_MODEL_CONTROL_MODE: 'explicit' } },
   });
 });
 after(async () => {
   await mesh?.[Symbol.asyncDispose]();
-  await rm(models, { recursive: true, force: true });
+  await repository?.[Symbol.asyncDispose]();
 });
 
 const address = (): string => mesh.url.slice('http://'.length);
@@ -41,11 +40,15 @@ for (const model of MODELS_WITH_CASES) {
 test('requests that arrive together run together, and each gets its own row', async () => {
   const cases = casesOf('mlp');
   const calls = Array.from({ length: 128 }, (_, n) => cases[n % cases.length]!);
-  const replies = await Promise.all(
-    calls.map((wanted) => infer({ address: address(), model: 'mlp', body: oipRequest(wanted) })),
-  );
-  for (const [n, reply] of replies.entries()) assert.equal(differenceOf(calls[n]!, reply.outputs), undefined);
-  const sizes = replies.map((reply) => Number(headerOf(reply, 'spillway-batch-size')));
+  let sizes: number[] = [];
+  // A crowded machine may let them come one by one.
+  for (let tries = 0; tries < 20 && !sizes.some((size) => size > 1); tries += 1) {
+    const replies = await Promise.all(
+      calls.map((wanted) => infer({ address: address(), model: 'mlp', body: oipRequest(wanted) })),
+    );
+    for (const [n, reply] of replies.entries()) assert.equal(differenceOf(calls[n]!, reply.outputs), undefined);
+    sizes = replies.map((reply) => Number(headerOf(reply, 'spillway-batch-size')));
+  }
   assert.ok(Math.max(...sizes) > 1, `batch sizes ${[...new Set(sizes)]}`);
   assert.ok(Math.max(...sizes) <= 64, 'no batch is larger than the model allows');
 });
@@ -63,8 +66,9 @@ test('a request of several rows comes back with as many', async () => {
 test('the second of two equal credit-risk requests is answered from the cache, with the same numbers', async () => {
   const wanted = casesOf('credit-risk')[0]!;
   const ask = () => infer({ address: address(), model: 'credit-risk', body: oipRequest(wanted) });
+  const endMs = performance.now() + 60_000;
   let again = await ask();
-  for (let tries = 0; tries < 50 && headerOf(again, 'spillway-cache') !== 'hit'; tries += 1) again = await ask(); // nobody waits for the store
+  while (headerOf(again, 'spillway-cache') !== 'hit' && performance.now() < endMs) again = await ask(); // nobody waits for the store
   assert.equal(headerOf(again, 'spillway-cache'), 'hit');
   assert.equal(differenceOf(wanted, again.outputs), undefined);
   const other = await infer({
@@ -93,26 +97,36 @@ test('mlp, whose cache is off, runs each time', async () => {
   assert.notEqual(headerOf(again, 'spillway-cache'), 'hit');
 });
 
-/** Keeps a few requests of a model under way. @returns what to call for the replies, once all have come. */
-function keepAsking(model: string): () => Promise<Awaited<ReturnType<typeof infer>>[]> {
+/**
+ * Keeps a few requests of a model under way. `more`: until some that have begun since have been answered; `stop`: the replies, once
+ * all have come.
+ */
+function keepAsking(model: string) {
   const body = oipRequest(casesOf(model)[0]!);
   const replies: Awaited<ReturnType<typeof infer>>[] = [];
   let running = true;
   const ask = async () => {
     while (running) replies.push(await infer({ address: address(), model, body }));
   };
-  const asking = Promise.all(Array.from({ length: 8 }, ask));
-  return async () => {
-    running = false;
-    await asking;
-    return replies;
+  const asking = Promise.all(Array.from({ length: ASKERS }, ask));
+  return {
+    more: async () => {
+      const enough = replies.length + 2 * ASKERS; // whoever is the first to be answered twice has begun since
+      while (replies.length < enough) await delay(5);
+    },
+    stop: async () => {
+      running = false;
+      await asking;
+      return replies;
+    },
   };
 }
+const ASKERS = 8;
 
 async function control(action: 'load' | 'unload', model: string, key = mesh.keys['admin']) {
   const path = `/v2/repository/models/${model}/${action}`;
   const reply = await call({
-    ...{ address: address(), path, timeoutMs: 60_000 },
+    ...{ address: address(), path, timeoutMs: 120_000 },
     headers: { authorization: `Bearer ${key}` },
   });
   return { status: reply.status, text: reply.text };
@@ -124,12 +138,14 @@ test('a new version is loaded while requests run, and none is lost; then the mod
   const versionOf = ({ text }: { text: string }) => (JSON.parse(text) as { model_version: string }).model_version;
   const index = async () => (await call({ address: address(), path: '/v2/repository/index' })).text;
   assert.equal((await control('load', 'mlp', mesh.keys.vip)).status, 403);
-  await cp(join(models, 'mlp', '1'), join(models, 'mlp', '2'), { recursive: true });
+  await cp(join(repository.dir, 'mlp', '1'), join(repository.dir, 'mlp', '2'), { recursive: true });
 
-  const stop = keepAsking('mlp');
+  const asking = keepAsking('mlp');
+  await asking.more();
   assert.deepEqual(await control('load', 'mlp'), { status: 200, text: '' });
   assert.equal(versionOf(await ask()), '2');
-  const replies = await stop();
+  await asking.more();
+  const replies = await asking.stop();
   assert.deepEqual(
     replies.filter(({ status }) => status !== 200).map(({ status, text }) => `${status} ${text}`),
     [],
@@ -137,9 +153,10 @@ test('a new version is loaded while requests run, and none is lost; then the mod
   assert.deepEqual([...new Set(replies.map(versionOf))], ['1', '2']);
   for (const reply of replies) assert.equal(differenceOf(wanted!, reply.outputs), undefined);
 
-  const stopAgain = keepAsking('mlp');
+  const askingAgain = keepAsking('mlp');
+  await askingAgain.more();
   assert.deepEqual(await control('unload', 'mlp'), { status: 200, text: '' });
-  const ends = new Set((await stopAgain()).map(({ status }) => status));
+  const ends = new Set((await askingAgain.stop()).map(({ status }) => status));
   assert.ok(
     [...ends].every((status) => status === 200 || status === 404),
     `statuses ${[...ends]}`,

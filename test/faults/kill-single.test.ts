@@ -15,7 +15,7 @@ const BUDGET_MS = 1_000;
 const AWAY_MS = 1_000;
 /** After a service says ready others still have to hear of it: at least so long, and longer on a crowded machine. */
 const NOTICED_MS = 500;
-const NOTICED_WITHIN_MS = 5_000;
+const NOTICED_WITHIN_MS = 60_000;
 const MODELS = ['mlp', 'credit-risk'];
 
 let mesh: Mesh;
@@ -24,12 +24,13 @@ before(async () => {
 });
 after(() => mesh?.[Symbol.asyncDispose]());
 
-/** A request that no cache can answer. */
-function fresh(model: string, n: number): object {
+/** A request that no cache can answer: neither a refusal nor an answer with default features is kept. */
+function fresh(model: string): object {
   if (model !== 'credit-risk') return oipRequest(casesOf(model)[0]!);
-  return { inputs: [{ name: 'client_id', datatype: 'BYTES', shape: [1, 1], data: [CLIENTS.at(-1 - n)] }] };
+  return { inputs: [{ name: 'client_id', datatype: 'BYTES', shape: [1, 1], data: [CLIENTS.pop()] }] };
 }
 const CLIENTS = sampleClients();
+const ASK_AGAIN_MS = 20;
 
 /**
  * Resolves when requests that can wait are answered in full. What is more urgent runs before them: then every service has heard
@@ -38,13 +39,14 @@ const CLIENTS = sampleClients();
 async function untilNoticed(caller: Balancer): Promise<void> {
   const endMs = performance.now() + NOTICED_WITHIN_MS;
   for (const model of MODELS) {
-    for (let tries = 0, full = false; !full; tries += 1) {
+    const body = JSON.stringify(fresh(model));
+    for (;;) {
       const leftMs = Math.ceil(endMs - performance.now());
       assert.ok(leftMs > 0, `${model} had no full answer within ${NOTICED_WITHIN_MS} ms of the return`);
       const headers = { authorization: `Bearer ${mesh.keys.standard}`, 'spillway-timeout-ms': String(leftMs) };
-      const body = JSON.stringify(fresh(model, tries));
       const reply = await caller.call({ path: `/v2/models/${model}/infer`, headers, body, timeoutMs: leftMs + 1_000 });
-      full = reply.status === 200 && headerOf(reply, 'spillway-degraded') === '';
+      if (reply.status === 200 && headerOf(reply, 'spillway-degraded') === '') break;
+      await delay(ASK_AGAIN_MS);
     }
   }
 }
@@ -62,7 +64,7 @@ for (const service of SERVICES) {
       key: mesh.keys.standard,
       pids: () => mesh.instances.map(({ pid }) => pid),
     });
-    await delay(1_000);
+    await load.untilEnded(PER_SECOND);
     const fromMs = performance.now();
     await instance.kill('SIGKILL');
     const goneMs = performance.now();
@@ -71,7 +73,8 @@ for (const service of SERVICES) {
     const backMs = performance.now();
     await untilNoticed(caller);
     const noticedMs = Math.max(performance.now(), backMs + NOTICED_MS);
-    await delay(1_000);
+    await delay(Math.max(0, noticedMs - performance.now()));
+    await load.untilEnded(PER_SECOND / 2);
     const history = await load.stop();
 
     const isGateway = service === 'gateway'; // a killed gateway breaks connections, and a caller cannot wait at it
@@ -81,7 +84,7 @@ for (const service of SERVICES) {
     const outage = { fromMs, goneMs, backMs };
     assert.equal(tellUnexcused(history, outage, dueBeforeReturn), '', 'failures that nothing excuses');
     const afterReturn = history.filter((op) => op.startMs > noticedMs);
-    assert.ok(afterReturn.length > PER_SECOND / 2);
+    assert.ok(afterReturn.length >= PER_SECOND / 2);
     const failed = history.filter((op) => !isGood(op));
     const told = `${failed.length} of ${history.length} failed, ${degradedCount(history)} degraded`;
     console.log(`${service}: ${told}, noticed after ${(noticedMs - backMs).toFixed(0)} ms. ${tell(failed)}`);

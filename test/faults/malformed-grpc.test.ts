@@ -4,10 +4,14 @@ import * as grpc from '@grpc/grpc-js';
 import type { Mesh } from '@spillway/testing/mesh';
 import { Balancer } from '../support/balancer.ts';
 import { casesOf } from '../support/cases.ts';
-import { checkAlways } from '../support/checker.ts';
+import { checkAlways, tellSlow, wasCrowdedOut } from '../support/checker.ts';
 import { startSeededMesh } from '../support/mesh-fixture.ts';
 import { type CallOptions, grpcRequest, type ModelInferRequest, OipGrpcClient } from '../support/oip-grpc.ts';
 import { isGood, SteadyLoad, tell } from '../support/steady-load.ts';
+
+/** Of the callers beside. A crowded machine may take it, a caller who does something wrong may not take more than the second. */
+const BUDGET_MS = 30_000;
+const DISTURBED_MS = 2_000;
 
 /** Nothing that one caller does wrong may disturb another: good traffic runs beside every test of this file. */
 let mesh: Mesh;
@@ -19,8 +23,15 @@ before(async () => {
   client = new OipGrpcClient(mesh.grpc);
   balancer = await Balancer.start(mesh.of('gateway'));
   const { standard: key } = mesh.keys;
-  const pids = () => mesh.of('gateway').map(({ pid }) => pid);
-  beside = new SteadyLoad({ caller: balancer, perSecond: 50, models: ['mlp', 'simple'], budgetMs: 2_000, key, pids });
+  const pids = () => mesh.instances.map(({ pid }) => pid);
+  beside = new SteadyLoad({
+    caller: balancer,
+    perSecond: 50,
+    models: ['mlp', 'simple'],
+    budgetMs: BUDGET_MS,
+    key,
+    pids,
+  });
 });
 after(async () => {
   await beside?.stop();
@@ -142,5 +153,6 @@ test('bytes that are no message are answered INVALID_ARGUMENT', async () => {
 test('nothing of all this disturbed the callers beside it', async () => {
   const history = await beside.stop();
   checkAlways(history);
-  assert.equal(tell(history.filter((op) => !isGood(op))), '');
+  assert.equal(tell(history.filter((op) => !isGood(op) && !wasCrowdedOut(op))), '');
+  assert.equal(tellSlow(history, DISTURBED_MS), '');
 });

@@ -4,10 +4,14 @@ import { after, before, test } from 'node:test';
 import type { Mesh } from '@spillway/testing/mesh';
 import { Balancer } from '../support/balancer.ts';
 import { casesOf, oipRequest } from '../support/cases.ts';
-import { checkAlways } from '../support/checker.ts';
+import { checkAlways, tellSlow, wasCrowdedOut } from '../support/checker.ts';
 import { call, type HttpReply, headerOf } from '../support/infer.ts';
 import { startSeededMesh } from '../support/mesh-fixture.ts';
 import { isGood, SteadyLoad, tell } from '../support/steady-load.ts';
+
+/** Of the callers beside. A crowded machine may take it, a caller who does something wrong may not take more than the second. */
+const BUDGET_MS = 30_000;
+const DISTURBED_MS = 2_000;
 
 /** Nothing that one caller does wrong may disturb another: good traffic runs beside every test of this file. */
 let mesh: Mesh;
@@ -17,8 +21,15 @@ before(async () => {
   mesh = await startSeededMesh({ serves: ['mlp', 'simple', 'identity'] });
   balancer = await Balancer.start(mesh.of('gateway'));
   const { standard: key } = mesh.keys;
-  const pids = () => mesh.of('gateway').map(({ pid }) => pid);
-  beside = new SteadyLoad({ caller: balancer, perSecond: 50, models: ['mlp', 'simple'], budgetMs: 2_000, key, pids });
+  const pids = () => mesh.instances.map(({ pid }) => pid);
+  beside = new SteadyLoad({
+    caller: balancer,
+    perSecond: 50,
+    models: ['mlp', 'simple'],
+    budgetMs: BUDGET_MS,
+    key,
+    pids,
+  });
 });
 after(async () => {
   await beside?.stop();
@@ -227,10 +238,12 @@ for (const { what, ask, status, code, names } of rules) {
   });
 }
 
+/** Long after every limit of the door. */
+const HUNG_MS = 120_000;
+
 /** Writes raw bytes and resolves with what came back when the server closes the connection. */
-function untilClosed(bytes: string, drip?: { text: string; everyMs: number }): Promise<{ text: string; ms: number }> {
+function untilClosed(bytes: string, drip?: { text: string; everyMs: number }): Promise<string> {
   const [host, port] = address().split(':');
-  const startMs = performance.now();
   const socket = connect({ host: host as string, port: Number(port) });
   let text = '';
   let timer: NodeJS.Timeout | undefined;
@@ -239,37 +252,37 @@ function untilClosed(bytes: string, drip?: { text: string; everyMs: number }): P
   });
   socket.on('error', () => undefined);
   socket.write(bytes);
-  if (drip) timer = setInterval(() => socket.write(drip.text), drip.everyMs);
+  // After what has come meanwhile is read: a write to a connection that the server has closed would lose it.
+  if (drip) timer = setInterval(() => setImmediate(() => void (text === '' && socket.write(drip.text))), drip.everyMs);
   return new Promise((resolve) => {
     socket.once('close', () => {
       clearInterval(timer);
-      resolve({ text, ms: performance.now() - startMs });
+      resolve(text);
     });
   });
 }
 
-test('a body without end is cut off at the limit', async () => {
+test('a body without end is cut off at the limit', { timeout: HUNG_MS }, async () => {
   const piece = 'x'.repeat(64 * 1024);
   const chunk = `10000\r\n${piece}\r\n`;
   const head = `POST ${MLP} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n`;
-  const { text, ms } = await untilClosed(head, { text: chunk.repeat(8), everyMs: 20 });
+  const text = await untilClosed(head, { text: chunk.repeat(8), everyMs: 20 });
   assert.match(text, /^HTTP\/1\.1 413 /);
   assert.match(text, /spillway-error: PAYLOAD_TOO_LARGE/i);
-  assert.ok(ms < 5_000, `${ms.toFixed(0)} ms`);
 });
 
-test('headers that drip in are closed within 15 s', async () => {
-  const { ms } = await untilClosed(`POST ${MLP} HTTP/1.1\r\n`, { text: 'x-a: b\r\n', everyMs: 500 });
-  assert.ok(ms < 15_000, `${ms.toFixed(0)} ms`);
+test('headers that drip in without end are answered 408 and closed', { timeout: HUNG_MS }, async () => {
+  const text = await untilClosed(`POST ${MLP} HTTP/1.1\r\n`, { text: 'x-a: b\r\n', everyMs: 500 });
+  assert.match(text, /^HTTP\/1\.1 408 /);
 });
 
 test('headers larger than the limit are refused', async () => {
-  const { text } = await untilClosed(`GET /v2 HTTP/1.1\r\nhost: x\r\nx-big: ${'a'.repeat(40_000)}\r\n\r\n`);
+  const text = await untilClosed(`GET /v2 HTTP/1.1\r\nhost: x\r\nx-big: ${'a'.repeat(40_000)}\r\n\r\n`);
   assert.match(text, /^HTTP\/1\.1 431 /);
 });
 
 test('two lengths in one request are refused: another server might read another one', async () => {
-  const { text } = await untilClosed(
+  const text = await untilClosed(
     `POST ${MLP} HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`,
   );
   assert.match(text, /^HTTP\/1\.1 400 /);
@@ -278,6 +291,7 @@ test('two lengths in one request are refused: another server might read another 
 test('nothing of all this disturbed the callers beside it', async () => {
   const history = await beside.stop();
   checkAlways(history);
-  assert.equal(tell(history.filter((op) => !isGood(op))), '');
+  assert.equal(tell(history.filter((op) => !isGood(op) && !wasCrowdedOut(op))), '');
+  assert.equal(tellSlow(history, DISTURBED_MS), '');
   assert.ok(history.length > 300, `${history.length} requests beside`);
 });

@@ -3,6 +3,8 @@ import { isGood, type Operation, tell } from './steady-load.ts';
 
 /** After its deadline an answer may take this much longer, beside what the test machine adds. */
 const GRACE_MS = 50;
+/** And on a crowded one, where only an answer that never comes says anything about the mesh. */
+const CROWDED_GRACE_MS = 20_000;
 /** What a caller may be told when a part of the mesh is away: all of it retryable, or the end of his own deadline. */
 const TOLD = new Set(['UNAVAILABLE', 'OVERLOADED', 'DEADLINE_EXCEEDED', 'BACKEND_FAILED']);
 
@@ -18,7 +20,7 @@ export function checkAlways(history: readonly Operation[], allowBrokenConnection
     (op) => op.status !== 200 && (op.status === 0 ? !allowBrokenConnections : !TOLD.has(op.error)),
   );
   assert.equal(tell(odd), '', 'failures without a typed error, or with one that does not fit');
-  const late = history.filter((op) => lateByMs(op) > GRACE_MS);
+  const late = history.filter((op) => lateByMs(op) > (op.crowded ? CROWDED_GRACE_MS : GRACE_MS));
   const worst = Math.max(...late.map(lateByMs)).toFixed(0);
   assert.equal(tell(late), '', `answers later than the deadline + ${GRACE_MS} ms, by up to ${worst} ms`);
 }
@@ -29,8 +31,12 @@ export type Outage = { fromMs: number; goneMs: number; backMs: number };
 export const wasInFlightAt = (op: Operation, outage: Pick<Outage, 'fromMs' | 'goneMs'>): boolean =>
   op.startMs <= outage.goneMs && op.endMs >= outage.fromMs;
 
-/** Expired while the test machine kept from it more than half of its budget: that says nothing about the mesh. */
-const wasStarved = (op: Operation): boolean => op.error === 'DEADLINE_EXCEEDED' && op.machineMs > op.budgetMs / 2;
+/** Refused because it would have been late, while the test machine kept its processors from the mesh: no fault of the mesh. */
+export const wasCrowdedOut = (op: Operation): boolean => op.error === 'OVERLOADED' && op.crowded;
+
+/** And expired for the same reason. */
+export const wasStarved = (op: Operation): boolean =>
+  wasCrowdedOut(op) || (op.error === 'DEADLINE_EXCEEDED' && (op.crowded || op.machineMs > op.budgetMs / 2));
 
 /** Operations that failed although nothing excuses them, with their times relative to the outage; '' if there are none. */
 export function tellUnexcused(
@@ -43,6 +49,14 @@ export function tellUnexcused(
   const at = (ms: number): string => (ms - outage.fromMs).toFixed(0);
   const times = left.slice(0, 8).map((op) => `${at(op.startMs)}–${at(op.endMs)}`);
   return `${tell(left)}; ms after the kill: ${times.join(', ')}; it was back at ${at(outage.backMs)}`;
+}
+
+/** Answers that took longer than `limitMs` although the machine was calm; '' if there are none. */
+export function tellSlow(history: readonly Operation[], limitMs: number): string {
+  const slow = history.filter((op) => !op.crowded && op.endMs - op.startMs - op.machineMs > limitMs);
+  if (slow.length === 0) return '';
+  const worst = Math.max(...slow.map((op) => op.endMs - op.startMs));
+  return `${tell(slow)}; the slowest took ${worst.toFixed(0)} ms`;
 }
 
 export const degradedCount = (history: readonly Operation[]): number =>

@@ -38,7 +38,7 @@ export function call(options: CallOptions): Promise<HttpReply> {
     headers: { 'content-type': 'application/json', ...options.headers },
     ...(options.agent && { agent: options.agent }),
   });
-  outgoing.setTimeout(options.timeoutMs ?? 10_000, () => outgoing.destroy(new Error('client timeout')));
+  outgoing.setTimeout(options.timeoutMs ?? 60_000, () => outgoing.destroy(new Error('client timeout')));
   outgoing.once('error', (error: NodeJS.ErrnoException) => end({ error: error.code ?? error.message }));
   outgoing.once('response', (response) => {
     const parts: Buffer[] = [];

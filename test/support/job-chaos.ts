@@ -8,6 +8,7 @@ import { JobKiller } from './job-killer.ts';
 
 /** What the client's own history and the stream of results say together. */
 export type ChaosFigures = {
+  /** As many as were to be, and those that it took beyond until a process had died at every crash point. */
   jobs: number;
   /** Answered with 202. */
   accepted: number;
@@ -45,6 +46,8 @@ export type ChaosOptions = {
 const MODEL = 'simple';
 const COLUMNS = 16;
 const TRY_AGAIN_MS = 100;
+const MOST_TIMES = 20;
+const KNOWN_WITHIN_MS = 60_000;
 
 const jobBody = (n: number): string => {
   const tensor = (name: string, value: number) => ({
@@ -81,8 +84,8 @@ export async function jobChaos(mesh: Mesh, options: ChaosOptions): Promise<Chaos
   await using killer = new JobKiller(mesh, options, figures);
   const startMs = performance.now();
   let next = 0;
-  const submit = async (): Promise<void> => {
-    while (next < jobs) {
+  const submit = async (more: () => boolean): Promise<void> => {
+    while (more()) {
       const n = next;
       next += 1;
       for (let tried = 0; ; tried += 1) {
@@ -108,9 +111,13 @@ export async function jobChaos(mesh: Mesh, options: ChaosOptions): Promise<Chaos
       if (accepted.size % 1_000 === 0) onProgress(`${accepted.size} of ${jobs} accepted, ${figures.attempts} attempts`);
     }
   };
-  await Promise.all(Array.from({ length: inFlight }, submit));
+  const submitWhile = (more: () => boolean) => Promise.all(Array.from({ length: inFlight }, () => submit(more)));
+  await submitWhile(() => next < jobs);
   figures.submitMs = performance.now() - startMs;
   await killer.calm();
+  // How many pass a crash point before its process is killed depends on the machine: further jobs come to those that are left.
+  if (!options.crashAgain) await submitWhile(() => next < MOST_TIMES * jobs && !killer.crashedEverywhere);
+  figures.jobs = next;
   agent.destroy();
   figures.accepted = accepted.size;
   await readResults(mesh, accepted, figures, { patienceMs, onProgress });
@@ -164,6 +171,11 @@ async function follow(nc: NatsConnection, found: Map<string, Found>): Promise<vo
 async function isKnown(mesh: Mesh, job: string): Promise<boolean> {
   const address = mesh.of('gateway')[0]?.http as string;
   const headers = { authorization: `Bearer ${mesh.keys.bulk}` };
-  const reply = await call({ address, method: 'GET', path: `/v1/jobs/${job}`, headers });
-  return reply.status === 200 && (JSON.parse(reply.text) as { state: string }).state === 'succeeded';
+  const endMs = performance.now() + KNOWN_WITHIN_MS;
+  for (;;) {
+    const reply = await call({ address, method: 'GET', path: `/v1/jobs/${job}`, headers });
+    if (reply.status === 200) return (JSON.parse(reply.text) as { state: string }).state === 'succeeded';
+    if ((reply.status > 0 && reply.status < 500) || performance.now() > endMs) return false;
+    await delay(TRY_AGAIN_MS); // the gateway is just coming back
+  }
 }

@@ -45,11 +45,18 @@ export class JobKiller implements AsyncDisposable {
     this.#killing = this.#kill(mesh, mortals);
   }
 
-  /** Resolves when nothing is killed from outside any more. Processes that are still to crash do so, and come back for good. */
+  /** Resolves when nothing is killed from outside any more. Processes that are still to crash do so, once, and come back for good. */
   async calm(): Promise<void> {
     this.#isCalm = true;
     this.#calm.resolve();
     await this.#killing;
+  }
+
+  /** At each place some process has died by itself. */
+  get crashedEverywhere(): boolean {
+    return Object.values(CRASH_POINTS)
+      .flat()
+      .every((point) => (this.#deaths.crashes[point] ?? 0) > 0);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -98,7 +105,7 @@ export class JobKiller implements AsyncDisposable {
         this.#crashed(service, nth);
         nth = crashAgain ? nth + 1 : undefined;
       }
-      const lives = this.#isCalm || nth === undefined;
+      const lives = nth === undefined || (this.#isCalm && crashAgain);
       const env = lives ? { SPILLWAY_CRASH_AT: '' } : doomed(service, nth ?? first, crashAfter);
       await instance.restart(env).catch(() => undefined); // it died again before it was ready
       this.#down.delete(instance);

@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -24,7 +26,7 @@ export async function seedFeatures(redisUrl: string, sqlite: string): Promise<vo
 }
 
 /** Waits until the gateway knows a model and can reach it. */
-export async function untilServed(address: string, model: string, timeoutMs = 15_000): Promise<void> {
+export async function untilServed(address: string, model: string, timeoutMs = 60_000): Promise<void> {
   const endMs = performance.now() + timeoutMs;
   for (;;) {
     const { status } = await call({ address, method: 'GET', path: `/v2/models/${model}/ready`, timeoutMs: 1_000 });
@@ -38,20 +40,44 @@ export async function untilServed(address: string, model: string, timeoutMs = 15
  * All its processes and the test share a few cores, and processes that start crowd the gateways: what those would refuse then
  * has nothing to do with what is tested.
  */
-const CROWDED = { gateway: { GATEWAY_ADMISSION_OFF: 'guard' } };
+const CROWDED = { GATEWAY_ADMISSION_OFF: 'guard' };
+/** For tests in which everything is to be answered whatever else runs on the machine, and which are not about overload. */
+export const ALL_ADMITTED = { GATEWAY_ADMISSION_OFF: 'guard,fair_rate,predicted_finish,queue_bound' };
 
-/**
- * The mesh with the named models and no others, served by every gateway; with features loaded if one of them needs them. Loading
- * and warming all models would be a quarter of what a start costs.
- */
-export async function startSeededMesh(options: MeshOptions & { serves: string[] }): Promise<Mesh> {
-  const { serves, serviceEnv, ...rest } = options;
+const VIEWS = join(REPO, 'services', 'feature-service', 'views');
+
+/** The project's views, with sources that may take as long as a crowded machine needs: defaults would be other numbers. */
+async function patientViews(): Promise<AsyncDisposable & { dir: string }> {
+  const dir = await mkdtemp(join(tmpdir(), 'spillway-views-'));
+  for (const file of await readdir(VIEWS)) {
+    const yaml = await readFile(join(VIEWS, file), 'utf8');
+    await writeFile(join(dir, file), yaml.replace(/^timeout_ms: \d+$/m, 'timeout_ms: 20000'));
+  }
+  return { dir, [Symbol.asyncDispose]: () => rm(dir, { recursive: true, force: true }) };
+}
+
+export type SeededMeshOptions = MeshOptions & {
+  /** Models, and no others: loading and warming all of them would be a quarter of what a start costs. */
+  serves: string[];
+  /** A source of features is to fail: who waits for it gets defaults as soon as in production. */
+  sourcesFail?: boolean;
+};
+
+/** The mesh with the named models, served by every gateway; with features loaded if one of them needs them. */
+export async function startSeededMesh(options: SeededMeshOptions): Promise<Mesh> {
+  const { serves, serviceEnv = {}, sourcesFail = false, ...rest } = options;
   await using opening = new AsyncDisposableStack();
   const models = rest.models ?? opening.use(await linkModels(serves)).dir;
+  const hasFeatures = serves.includes('credit-risk');
+  const views = hasFeatures && !sourcesFail ? opening.use(await patientViews()).dir : VIEWS;
   const mesh = opening.use(
     await startMesh({
-      ...(serves.includes('credit-risk') && { beforeServices: ({ redis, sqlite }) => seedFeatures(redis.url, sqlite) }),
-      serviceEnv: { ...CROWDED, ...serviceEnv },
+      ...(hasFeatures && { beforeServices: ({ redis, sqlite }) => seedFeatures(redis.url, sqlite) }),
+      serviceEnv: {
+        ...serviceEnv,
+        gateway: { ...CROWDED, ...serviceEnv.gateway },
+        'feature-service': { FEATURE_SERVICE_VIEWS_DIR: views, ...serviceEnv['feature-service'] },
+      },
       ...rest,
       models,
     }),

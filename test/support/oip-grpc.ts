@@ -76,7 +76,7 @@ export class OipGrpcClient implements Disposable {
   call<T>(
     method: string,
     request: object,
-    { metadata = {}, timeoutMs = 10_000 }: CallOptions = {},
+    { metadata = {}, timeoutMs = 30_000 }: CallOptions = {},
   ): Promise<GrpcReply<T>> {
     const unary = (this.#client as unknown as Record<string, Unary>)[method] as Unary;
     const startMs = performance.now();

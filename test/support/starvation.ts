@@ -12,9 +12,20 @@ function waitedMs(pid: number): number {
   }
 }
 
-const KEPT_MS = 30_000;
+/** How long any task of the machine was ready to run and got no core, ms; NaN where the kernel does not tell. */
+function pressureMs(): number {
+  try {
+    return Number(/^some .*total=(\d+)/.exec(readFileSync('/proc/pressure/cpu', 'latin1'))?.[1]) / 1_000;
+  } catch {
+    return Number.NaN;
+  }
+}
 
-type Sample = { atMs: number; waits: Map<number, number> };
+const KEPT_MS = 30_000;
+/** In a span of which somebody waited for so much the machine is crowded. */
+const CROWDED_SHARE = 0.5;
+
+type Sample = { atMs: number; waits: Map<number, number>; pressureMs: number };
 
 /** Samples again and again, so that the delay within any recent span can be told. */
 export class Starvation {
@@ -27,17 +38,31 @@ export class Starvation {
   }
 
   sample(nowMs: number): void {
-    this.#samples.push({ atMs: nowMs, waits: new Map(this.#pids().map((pid) => [pid, waitedMs(pid)])) });
+    const waits = new Map(this.#pids().map((pid) => [pid, waitedMs(pid)]));
+    this.#samples.push({ atMs: nowMs, waits, pressureMs: pressureMs() });
     while ((this.#samples[0]?.atMs ?? nowMs) < nowMs - KEPT_MS) this.#samples.shift();
   }
 
   /** Of the process that waited longest since then. */
   sinceMs(startMs: number): number {
-    const first = this.#samples.findLast(({ atMs }) => atMs <= startMs) ?? this.#samples[0];
-    const last = this.#samples.at(-1);
+    const { first, last } = this.#span(startMs);
     if (first === undefined || last === undefined) return 0;
     let most = 0;
     for (const [pid, wait] of last.waits) most = Math.max(most, wait - (first.waits.get(pid) ?? wait));
     return most;
+  }
+
+  /** Whether the machine was so crowded since then that how long anything took says nothing about the mesh. */
+  isCrowdedSince(startMs: number): boolean {
+    const { first, last } = this.#span(startMs);
+    if (first === undefined || last === undefined || first === last) return false;
+    const pressed = last.pressureMs - first.pressureMs;
+    const waited = Number.isNaN(pressed) ? this.sinceMs(startMs) : pressed;
+    return waited > CROWDED_SHARE * (last.atMs - first.atMs);
+  }
+
+  #span(startMs: number): { first: Sample | undefined; last: Sample | undefined } {
+    const first = this.#samples.findLast(({ atMs }) => atMs <= startMs) ?? this.#samples[0];
+    return { first, last: this.#samples.at(-1) };
   }
 }

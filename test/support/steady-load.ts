@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { casesOf, differenceOf, type ModelCase, oipRequest } from './cases.ts';
 import type { CallOptions, HttpReply } from './infer.ts';
 import { Starvation } from './starvation.ts';
@@ -19,6 +20,8 @@ export type Operation = {
   degraded: string;
   /** What the test machine added meanwhile: lateness of this process' own timers, and the mesh's processes waiting for a core. */
   machineMs: number;
+  /** Too much else ran on the machine, then or shortly before, for this operation to say how fast the mesh is. */
+  crowded: boolean;
 };
 
 export const isGood = (op: Operation): boolean => op.status === 200 && op.wrong === undefined;
@@ -40,23 +43,31 @@ type Prepared = { model: string; body: string; wanted: ModelCase };
 
 const TICK_MS = 5;
 const LAGS_KEPT_MS = 30_000;
-const PATIENCE_MS = 3_000; // beyond the budget: after it the client gives up and the operation counts as hanging
+const PATIENCE_MS = 30_000; // beyond the budget: after it the client gives up and the operation counts as hanging
+/** A machine that cannot carry the rate would have more and more of them under way, until nothing else gets its turn. */
+const MOST_OPEN = 150;
+/** What a crowded machine held up is predicted from, and refused for, so much later. */
+const AFTERMATH_MS = 2_000;
+/** Timers of this process that were so late since then, all together, mean that it was away. */
+const AWAY_MS = 500;
 
 /**
- * An open loop: requests begin at their times, whatever became of those before (a closed loop would slow down with the mesh
- * and hide what it does to callers). Answers are compared with those of plain ONNX Runtime.
+ * An open loop: requests begin at their times, whatever became of those before, up to a bound (a closed loop would slow down with
+ * the mesh and hide what it does to callers). Answers are compared with those of plain ONNX Runtime.
  */
 export class SteadyLoad implements AsyncDisposable {
   readonly history: Operation[] = [];
   readonly #options: SteadyLoadOptions;
   readonly #prepared: Prepared[];
-  readonly #open = new Set<Promise<void>>();
+  /** By number, from 0. */
+  readonly #open = new Map<number, Promise<void>>();
   readonly #timer: NodeJS.Timeout;
-  readonly #startMs = performance.now();
   readonly #starvation: Starvation;
   #lags: { atMs: number; lagMs: number }[] = [];
   #lastTickMs = performance.now();
   #sent = 0;
+  #nextMs = performance.now();
+  #stopped = false;
 
   constructor(options: SteadyLoadOptions) {
     this.#options = options;
@@ -73,10 +84,17 @@ export class SteadyLoad implements AsyncDisposable {
     return this.#sent;
   }
 
+  /** Resolves when the next so many requests have begun and ended, whatever became of them. */
+  async untilEnded(count: number): Promise<void> {
+    const end = this.#sent + count;
+    while (this.#sent < end || [...this.#open].some(([n]) => n < end)) await delay(TICK_MS);
+  }
+
   /** No further requests; resolves with the whole history when every one has ended. */
   async stop(): Promise<Operation[]> {
-    clearInterval(this.#timer);
-    await Promise.all(this.#open);
+    this.#stopped = true;
+    await Promise.all(this.#open.values());
+    clearInterval(this.#timer); // until now it has told how late timers are
     return this.history;
   }
 
@@ -86,13 +104,18 @@ export class SteadyLoad implements AsyncDisposable {
 
   #send(): void {
     this.#noteLag();
-    const due = ((performance.now() - this.#startMs) / 1_000) * this.#options.perSecond;
-    while (this.#sent < due) {
-      const prepared = this.#prepared[this.#sent % this.#prepared.length] as Prepared;
+    if (this.#stopped) return;
+    const nowMs = performance.now();
+    for (; this.#nextMs <= nowMs; this.#nextMs += 1_000 / this.#options.perSecond) {
+      if (this.#open.size >= MOST_OPEN) {
+        this.#nextMs = nowMs;
+        return;
+      }
+      const n = this.#sent;
       this.#sent += 1;
-      const one = this.#run(prepared);
-      this.#open.add(one);
-      void one.finally(() => this.#open.delete(one));
+      const one = this.#run(this.#prepared[n % this.#prepared.length] as Prepared);
+      this.#open.set(n, one);
+      void one.finally(() => this.#open.delete(n));
     }
   }
 
@@ -123,6 +146,8 @@ export class SteadyLoad implements AsyncDisposable {
     const endMs = performance.now();
     const outputs = reply.status === 200 ? JSON.parse(reply.text).outputs : undefined;
     const degraded = String(reply.headers['spillway-degraded'] ?? '');
+    const machineMs = this.#lagSince(startMs) + this.#starvation.sinceMs(startMs);
+    const fromMs = startMs - AFTERMATH_MS;
     this.history.push({
       model,
       startMs,
@@ -133,7 +158,8 @@ export class SteadyLoad implements AsyncDisposable {
       reason: String(reply.headers['spillway-reason'] ?? ''),
       wrong: reply.status === 200 && degraded === '' ? differenceOf(wanted, outputs) : undefined,
       degraded,
-      machineMs: this.#lagSince(startMs) + this.#starvation.sinceMs(startMs),
+      machineMs,
+      crowded: this.#starvation.isCrowdedSince(fromMs) || this.#lagSince(fromMs) > AWAY_MS,
     });
   }
 }

@@ -1,45 +1,54 @@
-import { createServer, type ListenOptions, type Server } from 'node:net';
+import { createServer, type Server } from 'node:net';
 
 const LOWEST = 20_000;
-const HIGHEST = 31_999; // below Linux' range for outgoing connections: none of them can take the port between two starts
+const BLOCK = 50;
+const BLOCKS = 240; // up to 31 999: below Linux' range for outgoing connections, none of which can take a port between two starts
 
-const listen = (options: ListenOptions): Promise<Server> =>
-  new Promise((resolve, reject) => {
+/** @returns The server that listens there; undefined: the port is taken. */
+const listen = (port: number): Promise<Server | undefined> =>
+  new Promise((resolve) => {
     const server = createServer();
-    server.once('error', reject);
-    server.listen({ ...options, exclusive: true }, () => resolve(server));
+    server.once('error', () => resolve(undefined));
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => resolve(server));
   });
 
-const close = (server: Server): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
-
-/**
- * Takes a name for this port that no other process can take while this one lives: test files run side by side, and between
- * the choice of a port and the start that binds it all of them could choose it. Linux' abstract sockets are names without a
- * file, which go with their process. @throws Error when another test file has it.
- */
-async function reserve(port: number): Promise<void> {
-  if (process.platform !== 'linux') return;
-  (await listen({ path: `\0spillway-test-port-${port}` })).unref();
+async function isFree(port: number): Promise<boolean> {
+  const server = await listen(port);
+  if (server === undefined) return false;
+  await new Promise((resolve) => server.close(resolve));
+  return true;
 }
 
-const given = new Set<number>();
-
 /**
- * A TCP port of 127.0.0.1 that can be bound now, given to nobody else who asks here: not by this process again, nor by another
- * one while this one lives. Programs that do not ask could still take it.
+ * Whoever listens at the first port of a block may give away the others: no two processes choose the same port, however long one of
+ * them waits before it binds. The system takes the block back when the process ends.
  */
-export async function freePort(): Promise<number> {
-  for (let attempt = 0; attempt < 200; attempt += 1) {
-    const port = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST + 1));
-    if (given.has(port)) continue;
-    given.add(port);
-    try {
-      await reserve(port);
-      await close(await listen({ port, host: '127.0.0.1' }));
-      return port;
-    } catch {
-      // taken: try another
-    }
+async function claimBlock(): Promise<number[]> {
+  const from = Math.floor(Math.random() * BLOCKS);
+  for (let n = 0; n < BLOCKS; n += 1) {
+    const first = LOWEST + BLOCK * ((from + n) % BLOCKS);
+    const guard = await listen(first);
+    if (guard === undefined) continue;
+    guard.unref();
+    return Array.from({ length: BLOCK - 1 }, (_, at) => first + 1 + at);
   }
-  throw new Error(`no free port between ${LOWEST} and ${HIGHEST} in 200 tries`);
+  throw new Error(`expected a free block of ${BLOCK} ports from ${LOWEST} on, all ${BLOCKS} are taken`);
+}
+
+const left: number[] = [];
+let turn: Promise<unknown> = Promise.resolve();
+
+async function next(): Promise<number> {
+  for (;;) {
+    if (left.length === 0) left.push(...(await claimBlock()));
+    const port = left.shift() as number;
+    if (await isFree(port)) return port;
+  }
+}
+
+/** A TCP port of 127.0.0.1 that nobody listens at, given to this process alone and only once. */
+export function freePort(): Promise<number> {
+  const port = turn.then(next);
+  turn = port.catch(() => undefined);
+  return port;
 }

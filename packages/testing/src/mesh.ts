@@ -103,7 +103,7 @@ async function startInstance(service: Service, index: number, shared: Shared): P
     file: join(REPO, 'services', service, 'src', 'main.ts'),
     env,
     readyUrl: `http://127.0.0.1:${health}/readyz`,
-    readyTimeoutMs: shared.options.readyTimeoutMs ?? 30_000,
+    readyTimeoutMs: shared.options.readyTimeoutMs ?? 60_000,
   });
   const own = {
     service,

@@ -58,7 +58,7 @@ function parseRecord(line: string): Record<string, unknown> | undefined {
 /** True when the URL answers 200. */
 export async function answersOk(url: string): Promise<boolean> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(1_000) });
+    const response = await fetch(url, { signal: AbortSignal.timeout(5_000) });
     await response.arrayBuffer();
     return response.status === 200;
   } catch {

@@ -3,7 +3,7 @@ import { freePort } from '@spillway/testing/free-port';
 import type { Mesh } from '@spillway/testing/mesh';
 import { DevTools } from '../../support/devtools.ts';
 import { keepAliveAgent } from '../../support/infer.ts';
-import { startSeededMesh } from '../../support/mesh-fixture.ts';
+import { ALL_ADMITTED, startSeededMesh } from '../../support/mesh-fixture.ts';
 import { type Case, caseOf } from './cases.ts';
 import { Choices } from './random.ts';
 import { describe, type Outcome, sendGrpc, sendHttp } from './send.ts';
@@ -30,7 +30,7 @@ export async function runCorpus({ count, seed }: { count: number; seed: number }
   const inspector = await freePort();
   await using mesh = await startSeededMesh({
     serves: ['mlp', 'simple', 'identity', 'intent'],
-    serviceEnv: { gateway: { GATEWAY_ADMISSION_OFF: 'guard', NODE_OPTIONS: `--inspect=127.0.0.1:${inspector}` } },
+    serviceEnv: { gateway: { ...ALL_ADMITTED, NODE_OPTIONS: `--inspect=127.0.0.1:${inspector}` } },
   });
   await using process = await inspected(inspector);
   const codes: Record<string, number> = {};

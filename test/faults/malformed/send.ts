@@ -5,7 +5,7 @@ import { call, headerOf } from '../../support/infer.ts';
 import type { Case, GrpcCase, HttpCase } from './cases.ts';
 
 /** Longer than that is a hang. */
-const TIMEOUT_MS = 20_000;
+const TIMEOUT_MS = 60_000;
 
 /** What a caller who sends nonsense may be told. */
 const MALFORMED = [
