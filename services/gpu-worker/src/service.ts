@@ -112,7 +112,7 @@ export async function startGpuWorker(config: GpuWorkerConfig, environment: NodeJ
     telemetry.jobEnded(outcome);
     if (error !== undefined) log.warn({ err: error, job: job.job, outcome }, 'a job did not get its answer');
   });
-  const publisher = new ReplyPublisher(bus, telemetry.repliesLost);
+  const publisher = new ReplyPublisher(bus, monotonicClock, telemetry.repliesLost);
   const flow = new BatchFlow({
     worker: instance,
     pool,

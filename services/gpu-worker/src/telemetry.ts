@@ -62,7 +62,7 @@ export const WORKER_METRICS = {
     'counter',
     'spillway.replies.lost',
     '1',
-    'Reply frames that could not be sent because the bus was away',
+    'Reply frames that nobody got: the bus was away for too long, or closed',
     [],
   ),
   jobs: own('counter', 'spillway.jobs.ended', 'jobs', 'Durable jobs that ran here, by outcome', ['outcome']),

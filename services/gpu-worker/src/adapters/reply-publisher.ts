@@ -1,7 +1,9 @@
 import type { Bus } from '@spillway/bus/bus';
 import { type Batch, batcherMessageCodec, replyFrameCodec } from '@spillway/contracts/messages';
 import { SpillwayError } from '@spillway/errors/spillway-error';
+import type { Clock } from '@spillway/lifecycle/clock';
 import type { JobResult, Reply } from '../core/executor-messages.ts';
+import { HeldReplies } from '../core/held-replies.ts';
 import { failedJob, replyItem } from '../core/model-runner.ts';
 import { packReplies } from '../core/reply-frames.ts';
 
@@ -17,31 +19,37 @@ export function decodeBatch(message: Uint8Array): Batch | undefined {
   }
 }
 
+type ReplyBus = Pick<Bus, 'publish' | 'maxPayload' | 'onUp'>;
+
 /**
- * Sends answers to the gateways' inboxes, one frame for each batch and gateway. At most once: a gateway that is gone or cut
- * off answers its callers by their deadline.
+ * Sends answers to the gateways' inboxes, one frame for each batch and gateway, at most once. While the bus is away they wait for
+ * a few seconds; a gateway that is gone or cut off for longer answers its callers by their deadline.
  */
 export class ReplyPublisher {
-  readonly #bus: Pick<Bus, 'publish' | 'maxPayload'>;
+  readonly #bus: ReplyBus;
+  readonly #clock: Clock;
   readonly #onLost: (frames: number) => void;
+  readonly #held = new HeldReplies();
 
-  /** @param onLost The bus was away: nobody gets these frames. */
-  constructor(bus: Pick<Bus, 'publish' | 'maxPayload'>, onLost: (frames: number) => void) {
+  /** @param onLost Nobody gets these frames: the bus was away for too long, or closes. */
+  constructor(bus: ReplyBus, clock: Clock, onLost: (frames: number) => void) {
     this.#bus = bus;
+    this.#clock = clock;
     this.#onLost = onLost;
+    bus.onUp(() => {
+      const { replies, expired } = this.#held.take(clock.now());
+      if (expired > 0) onLost(expired);
+      if (replies.length > 0) this.publish(replies);
+    });
   }
 
   publish(replies: readonly Reply[]): void {
-    let lost = 0;
-    for (const { subject, frame } of replies) if (!this.#send(subject, frame)) lost += 1;
-    if (lost > 0) this.#onLost(lost);
-  }
-
-  #send(subject: string, frame: Uint8Array): boolean {
     try {
-      return this.#bus.publish(subject, this.#fit(frame));
+      const unsent = replies.filter(({ subject, frame }) => !this.#bus.publish(subject, this.#fit(frame)));
+      const dropped = unsent.length > 0 ? this.#held.add(unsent, this.#clock.now()) : 0;
+      if (dropped > 0) this.#onLost(dropped);
     } catch {
-      return false; // the bus is closing: the drain was over before this batch
+      this.#onLost(replies.length); // the bus is closing: the drain was over before this batch
     }
   }
 

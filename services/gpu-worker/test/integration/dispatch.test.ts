@@ -4,6 +4,7 @@ import { openBucket } from '@spillway/bus/kv';
 import { watchLeases } from '@spillway/bus/leases';
 import { MODELS, type ModelRecord } from '@spillway/contracts/buckets';
 import { monotonicClock } from '@spillway/lifecycle/clock';
+import { FaultProxy } from '@spillway/testing/fault-proxy';
 import { startNatsServer, type TestServer } from '@spillway/testing/nats-server';
 import { startBatcherPeer, until } from '../support/batcher-peer.ts';
 import { fp32Of, itemsOf, makeBatch } from '../support/batches.ts';
@@ -188,6 +189,20 @@ test('with two batchers one is home and gets the credits, the other is warm; whe
   const [frame] = await inbox.wait(held.batchId);
   assert.equal(frame?.items[0]?.errorCode, '', 'its gateway gets the answer all the same');
   await until('the credit of what was held', () => second.credits('slow') === 2);
+});
+
+test('an answer whose bus is away waits for its return', async () => {
+  await using proxy = await FaultProxy.start({ targetPort: Number(new URL(nats.url).port) });
+  await using batcher = await startBatcherPeer(nats.url, 'batcher-1');
+  await using worker = await startWorker(`nats://127.0.0.1:${proxy.port}`, models.dir);
+  const stream = await batcher.worker('linear');
+  await proxy.set({ accept: 'closed' });
+  await worker.record(({ msg }) => msg === 'bus down');
+  const batch = linear(1);
+  batcher.send(stream, batch);
+  await until('its end', () => stream.done.some(({ batchId }) => batchId === batch.batchId));
+  await proxy.heal();
+  assert.deepEqual([...fp32Of(itemsOf(await inbox.wait(batch.batchId))[0], 'y')], [1.5, 1.5]);
 });
 
 test('a batcher that drains is left for another, after what it sent is done', async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ReplyItem, replyFrameCodec } from '@spillway/contracts/messages';
 import { SpillwayError } from '@spillway/errors/spillway-error';
+import { ManualClock } from '@spillway/lifecycle/manual-clock';
 import { ReplyPublisher } from '../../src/adapters/reply-publisher.ts';
 import { packReplies } from '../../src/core/reply-frames.ts';
 import { makeBatch } from '../support/batches.ts';
@@ -29,19 +30,33 @@ const answer = (bytes: number): ReplyItem => ({
 /** What was sent, and how many frames were reported lost. */
 function publisher(send: () => boolean = () => true, maxPayload = 1 << 20) {
   const sent: { subject: string; items: ReplyItem[] }[] = [];
+  const clock = new ManualClock();
+  let comeUp: () => void = () => undefined;
   let lost = 0;
   const bus = {
     maxPayload,
     publish: (subject: string, payload: Uint8Array) => {
-      sent.push({ subject, items: replyFrameCodec.decode(payload).items });
-      return send();
+      const isSent = send();
+      if (isSent) sent.push({ subject, items: replyFrameCodec.decode(payload).items });
+      return isSent;
+    },
+    onUp: (listener: () => void) => {
+      comeUp = listener;
+      return () => undefined;
     },
   };
-  const target = new ReplyPublisher(bus, (frames) => {
+  const target = new ReplyPublisher(bus, clock, (frames) => {
     lost += frames;
   });
-  return { target, sent, lost: () => lost };
+  return { target, sent, clock, lost: () => lost, comeUp: () => comeUp() };
 }
+
+const framesTo = (...inboxes: string[]) =>
+  packReplies(
+    FACTS,
+    inboxes,
+    inboxes.map((_, replyTo) => ({ replyTo, item: answer(1) })),
+  );
 
 test('an answer that the server would refuse becomes an error that names the limit', () => {
   const { target, sent } = publisher(() => true, 10_000);
@@ -53,19 +68,42 @@ test('an answer that the server would refuse becomes an error that names the lim
   );
 });
 
-test('frames that find the bus away or closing are counted as lost, and nothing breaks', () => {
-  const frames = packReplies(
-    FACTS,
+test('frames that find the bus away wait for its return, each is sent once, and none that is too old', () => {
+  let isUp = false;
+  const { target, sent, clock, lost, comeUp } = publisher(() => isUp);
+  target.publish(framesTo('old'));
+  clock.advance(4_000);
+  target.publish(framesTo('a', 'b'));
+  clock.advance(2_000);
+  isUp = true;
+  comeUp();
+  comeUp();
+  assert.deepEqual(
+    sent.map(({ subject }) => subject),
     ['a', 'b'],
-    [0, 1].map((replyTo) => ({ replyTo, item: answer(1) })),
   );
-  const away = publisher(() => false);
-  away.target.publish(frames);
-  assert.equal(away.lost(), 2);
+  assert.equal(lost(), 1);
+});
+
+test('what waits is bounded: the oldest give way, and are counted', () => {
+  let isUp = false;
+  const { target, sent, lost, comeUp } = publisher(() => isUp);
+  const mebibyte = (subject: string) => ({
+    subject,
+    frame: replyFrameCodec.encode({ ...FACTS, items: [answer(1 << 20)] }),
+  });
+  for (let n = 1; n <= 20; n += 1) target.publish([mebibyte(`${n}`)]);
+  isUp = true;
+  comeUp();
+  assert.equal(lost(), 5);
+  assert.deepEqual([sent.length, sent[0]?.subject, sent.at(-1)?.subject], [15, '6', '20']);
+});
+
+test('frames that find the bus closing are counted as lost, and nothing breaks', () => {
   const closing = publisher(() => {
     throw new Error('CONNECTION_DRAINING');
   });
-  closing.target.publish(frames);
+  closing.target.publish(framesTo('a', 'b'));
   assert.equal(closing.lost(), 2);
 });
 
