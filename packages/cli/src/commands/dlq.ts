@@ -119,6 +119,8 @@ async function* named(bus: Bus, seqs: readonly number[]): AsyncGenerator<Letter>
   }
 }
 
+const FULL = 'as many messages as may wait for its model are there: try again when some have been worked off';
+
 /** @returns False: it stays where it is. */
 async function replayOne(context: Context, bus: Bus, letter: Letter): Promise<boolean> {
   const { seq, job, tenant, model, code, originSubject } = letter;
@@ -128,8 +130,10 @@ async function replayOne(context: Context, bus: Bus, letter: Letter): Promise<bo
     return false;
   }
   await audit(bus, 'dlq', 'replay', { letter: { seq, job, tenant, model, code, originSubject } });
-  if ((await replay(bus, letter)) === 'answered') {
-    context.say(`${seq}: not replayed: job ${job} of tenant ${tenant} has an answer`);
+  const outcome = await replay(bus, letter);
+  if (outcome !== 'replayed') {
+    const text = outcome === 'full' ? FULL : `job ${job} of tenant ${tenant} has an answer`;
+    context.say(`${seq}: not replayed: ${text}`);
     return false;
   }
   context.print(`${seq}: job ${job} of tenant ${tenant} runs again`);

@@ -1,11 +1,12 @@
 import type { Bus } from '@spillway/bus/bus';
-import { deleteMessage, readMessage } from '@spillway/bus/stream-messages';
+import { deleteMessage, readMessage, type StreamEntry } from '@spillway/bus/stream-messages';
 import { isTrafficClass } from '@spillway/contracts/classes';
 import { HEADERS, NATS_HEADERS } from '@spillway/contracts/headers';
 import { workFrameCodec } from '@spillway/contracts/messages';
 import { isName } from '@spillway/contracts/names';
 import { DLQ_STREAM, RESULTS_STREAM } from '@spillway/contracts/streams';
 import { jobsSubject, parseEventsSubject, resultSubject } from '@spillway/contracts/subjects';
+import { isSpillwayError } from '@spillway/errors/spillway-error';
 import type { Letter } from './letters.ts';
 
 /** Undefined: it can be replayed. */
@@ -30,17 +31,29 @@ const OWN = new Set<string>([
 
 /**
  * Publishes it again, under the name that it had, and takes it from the dead letters. The error that was stored for it goes first:
- * else the new result would be the second. Who dies in between can replay it once more.
- * @returns What came of it. @throws SpillwayError when the mesh does not take it.
+ * else the new result would be the second; it comes back if the mesh does not take the letter. Who dies in between can replay it
+ * once more.
+ * @returns What came of it. `full`: its subject holds as many messages as it may. @throws SpillwayError when the mesh does not take it.
  */
-export async function replay(bus: Bus, letter: Letter): Promise<'replayed' | 'answered'> {
+export async function replay(bus: Bus, letter: Letter): Promise<'replayed' | 'answered' | 'full'> {
   const { tenant, job, seq } = letter;
   const stored = await readMessage(bus, RESULTS_STREAM, { last: resultSubject(tenant, job) });
   if (stored !== undefined && !(NATS_HEADERS.serviceErrorCode in stored.headers)) return 'answered';
   if (stored !== undefined) await deleteMessage(bus, RESULTS_STREAM, stored.seq);
-  await publishAgain(bus, letter);
+  try {
+    await publishAgain(bus, letter);
+  } catch (thrown) {
+    if (stored !== undefined) await putBack(bus, stored);
+    if (isSpillwayError(thrown) && thrown.code === 'CONFLICT') return 'full';
+    throw thrown;
+  }
   await deleteMessage(bus, DLQ_STREAM, seq);
   return 'replayed';
+}
+
+/** Without its message id: by that the stream would take it for the one that was there before, and drop it. */
+async function putBack(bus: Bus, { subject, payload, headers: { [NATS_HEADERS.msgId]: _, ...headers } }: StreamEntry) {
+  await bus.publishToStream(subject, payload, { headers });
 }
 
 async function publishAgain(bus: Bus, { seq, frame, headers, originSubject, payload }: Letter): Promise<void> {

@@ -9,7 +9,13 @@ import { bury, storeResult } from '@spillway/bus/job-end';
 import { deleteMessage, readMessage } from '@spillway/bus/stream-messages';
 import { type DeadLetter, deadJob, errorMessage } from '@spillway/contracts/job-messages';
 import { type Job, type WorkFrame, workFrameCodec } from '@spillway/contracts/messages';
-import { AUDIT_STREAM, EVENTS_STREAM, JOBS_STREAM, RESULTS_STREAM } from '@spillway/contracts/streams';
+import {
+  AUDIT_STREAM,
+  EVENTS_STREAM,
+  JOBS_STREAM,
+  MAX_EVENTS_PER_MODEL,
+  RESULTS_STREAM,
+} from '@spillway/contracts/streams';
 import { auditSubject, eventsSubject, jobsSubject, resultSubject } from '@spillway/contracts/subjects';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { startNatsServer, type TestServer } from '@spillway/testing/nats-server';
@@ -174,4 +180,18 @@ test('wrong words are refused, naming them', async () => {
   await failsWith(dlq('replay 1 --all'), /expected the SEQ/);
   await failsWith(dlq('replay x'), /expected the number of a dead letter.*got "x"/);
   await failsWith(dlq('list --code SAD'), /--code: expected one of INVALID_REQUEST/);
+});
+
+test('where no more may wait a dead letter stays, with its error', async () => {
+  const subject = eventsSubject('acme', 'full');
+  await refuseEvent('no-room', { originSubject: subject });
+  for (let n = 0; n < MAX_EVENTS_PER_MODEL; n += 1) bus.publish(subject, Buffer.from('{}'));
+  await assert.rejects(bus.publishToStream(subject, Buffer.from('{}'), { timeoutMs: 60_000 }), { code: 'CONFLICT' });
+  const seq = await seqOf('no-room');
+  const { code, lines } = await dlq(`replay ${seq}`);
+  assert.equal(code, 1);
+  assert.match(lines.join('\n'), /not replayed: as many messages as may wait for its model are there/);
+  assert.equal(await seqOf('no-room'), seq);
+  const stored = await at(RESULTS_STREAM, resultSubject('acme', 'no-room'));
+  assert.match(String(stored?.payload), /expected …/);
 });
