@@ -56,6 +56,14 @@ test('one idempotency key is one job; with another body it is a conflict', async
   await assert.rejects(other, { code: 'CONFLICT' });
 });
 
+test('what was answered under a key is no job: submit has the answer at once', async () => {
+  const key = { idempotencyKey: 'order 19' };
+  const { outputs } = await client.infer<Simple>('simple', { INPUT0: [ONES], INPUT1: [ONES] }, key);
+  const job = await submit(key);
+  assert.deepEqual([job.id, (await job.status()).state], ['', 'succeeded']);
+  assert.deepEqual((await job.result()).outputs, outputs);
+});
+
 test('jobs are listed, in pages and all', async () => {
   const ids = await Promise.all([0, 1, 2].map(async () => (await submit()).id));
   const page = await client.jobs.list({ limit: 2 });

@@ -128,7 +128,7 @@ async function submit({ context, client, values, word: model }: Call): Promise<n
         ? undefined
         : durationOption('jobs', 'expires', values.expires, { min: '1s', max: '1d' }),
   });
-  if (values.wait) return untilEnd(context, job, values);
+  if (values.wait || job.id === '') return untilEnd(context, job, values); // no job: it was answered under its key
   context.print(values.json ? toJson(await job.status()) : job.id);
   if (!values.json) context.say(`Its result: ./spillway jobs wait ${job.id}`);
   return 0;

@@ -25,7 +25,7 @@ export type DoorContext = {
   observer: RequestObserver;
   jobs: JobDesk;
   /** Requests with an idempotency key go through it. */
-  keyed: Pick<IdempotentCalls, 'submit'>;
+  keyed: Pick<IdempotentCalls, 'submit' | 'isKnown'>;
   maxBodyBytes: number;
   isReady(): boolean;
 };

@@ -125,7 +125,7 @@ export class InferRoute<C extends Call> {
           const fail = (thrown: unknown) => this.#fail(req, res, caller, SpillwayError.from(thrown));
           const outputs = call.asked?.names ?? [];
           const ticket: TicketCall = { req, res, call: caller, request, body, outputs, preference, fail };
-          if (preference.respondAsync) this.#tickets.order(ticket);
+          if (preference.respondAsync) this.#order(ticket, caller, call, body);
           else this.#submit(req, res, caller, request, call, body, ticket);
         } catch (thrown) {
           this.#fail(req, res, caller, SpillwayError.from(thrown));
@@ -134,6 +134,23 @@ export class InferRoute<C extends Call> {
     } catch (thrown) {
       this.#fail(req, res, caller, SpillwayError.from(thrown));
     }
+  }
+
+  /** A job, unless the answer is there already or on its way under its key. */
+  #order(ticket: TicketCall, caller: Caller, call: C, body: Buffer): void {
+    const { keyed } = this.#context;
+    const { req, res, request, fail } = ticket;
+    const key = req.headers[HEADERS.idempotencyKey] as string | undefined;
+    if (key === undefined || keyed === undefined) {
+      this.#tickets.order(ticket);
+      return;
+    }
+    const decide = (isKnown: boolean): void => {
+      if (res.destroyed) this.#left(caller);
+      else if (isKnown) this.#submit(req, res, caller, request, call, body, ticket);
+      else this.#tickets.order(ticket);
+    };
+    keyed.isKnown({ key, body }, request).then(decide).catch(fail);
   }
 
   #submit(

@@ -40,6 +40,12 @@ type Caller = {
  */
 type Run = { digest: string; address: JobAddress; budgetMs: number; callers: Set<Caller>; claimed: boolean };
 
+/** A key is the same request's as a call and as a job. @throws SpillwayError `INVALID_REQUEST`. */
+const addressOf = (key: string, { tenant, model }: InferRequest): JobAddress => ({
+  tenant: tenant as Name,
+  job: requestJobId({ tenant, model, key, unique: '' }),
+});
+
 export type IdempotentCallsOptions = {
   bus: Bus;
   clock: Clock;
@@ -74,18 +80,28 @@ export class IdempotentCalls {
     return () => void this.#leave(caller);
   }
 
+  /**
+   * Whether this request was made before and has its answer, or runs: then a submission finds that.
+   * @throws SpillwayError `CONFLICT`: the key is another request's; `INVALID_REQUEST`, `UNAVAILABLE`.
+   */
+  async isKnown({ key, body }: KeyedCall, request: InferRequest): Promise<boolean> {
+    const stored = await this.#records.read(jobKey(addressOf(key, request)));
+    if (stored === undefined) return false;
+    const ageMs = this.#options.epochMs() - stored.storedAtMs;
+    return foundOf(stored.value, hash('sha256', body, 'hex'), ageMs) !== 'free';
+  }
+
   #admit(caller: Caller): void {
     const { clock, pipeline, maxCallers } = this.#options;
     const { key, digest, request } = caller;
-    const { tenant, model } = request;
     if (this.#callers >= maxCallers) throw tooManyInFlight(maxCallers);
-    const address = { tenant: tenant as Name, job: requestJobId({ tenant, model, key, unique: '' }) };
+    const address = addressOf(key, request);
     const id = jobKey(address);
     const run = this.#runs.get(id);
     if (run !== undefined && run.digest !== digest) {
       throw keyConflict('idempotency-key: expected the request that it was first used with');
     }
-    const record = pipeline.model(model);
+    const record = pipeline.model(request.model);
     const most = record?.maxDeadlineMs ?? UNKNOWN_BUDGET_MS;
     const budgetMs = Math.min(request.budgetMs ?? record?.defaultDeadlineMs ?? UNKNOWN_BUDGET_MS, most);
     this.#callers += 1;

@@ -108,7 +108,7 @@ async function serveDoor(): Promise<number> {
         cancel: noJobs,
         list: noJobs,
       },
-      keyed: { submit: (_call, request, settle) => pipeline.submit(request, settle) },
+      keyed: { submit: (_call, request, settle) => pipeline.submit(request, settle), isKnown: async () => false },
       maxBodyBytes: 4 << 20,
       isReady: () => true,
     },

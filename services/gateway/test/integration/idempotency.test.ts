@@ -30,11 +30,13 @@ after(() => cleanUp.disposeAsync());
 
 type Told = { status: number; code: string | null; cache: string | null; value: number | undefined };
 
-async function ask(key: string, x = 1, of: { gateway?: Gateway; signal?: AbortSignal } = {}): Promise<Told> {
-  const { gateway = under.gateway, signal = null } = of;
+type Asked = { gateway?: Gateway; signal?: AbortSignal; headers?: Record<string, string> };
+
+async function ask(key: string, x = 1, of: Asked = {}): Promise<Told> {
+  const { gateway = under.gateway, signal = null, headers: more = {} } = of;
   const response = await fetch(`http://127.0.0.1:${gateway.ports.http}/v2/models/mlp/infer`, {
     method: 'POST',
-    headers: { 'idempotency-key': key },
+    headers: { 'idempotency-key': key, ...more },
     body: JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [x, x] }] }),
     signal,
   });
@@ -132,6 +134,27 @@ test('a request under the key of a job is that job to who takes tickets, a confl
   const again = await post({ 'spillway-accept': 'wait, ticket' });
   assert.deepEqual([again.status, again.headers.get('location')], [202, job.headers.get('location')]);
   assert.equal((await post({})).status, 409);
+});
+
+test('what was answered under a key becomes no job: the answer is given, and another body is a conflict', async () => {
+  const first = await ask('answered');
+  const async = { prefer: 'respond-async' };
+  assert.deepEqual(await ask('answered', 1, { headers: async }), { ...first, cache: 'hit' });
+  assert.equal((await ask('answered', 2, { headers: async, gateway: second })).code, 'CONFLICT');
+  assert.equal((await ask('never-asked', 1, { headers: async })).status, 202);
+});
+
+test('a job that is ordered under the key of a request that runs is its answer', async () => {
+  const index = worker.arrived.length;
+  play = () => undefined;
+  const running = ask('overtaken');
+  const arrived = await worker.request(index);
+  const ordered = ask('overtaken', 1, { headers: { prefer: 'respond-async' }, gateway: second });
+  worker.reply(arrived, answers(arrived) as []);
+  play = answers;
+  const [{ value }, told] = await Promise.all([running, ordered]);
+  assert.deepEqual([told.status, told.value], [200, value]);
+  assert.equal(worker.arrived.length, index + 1);
 });
 
 test('a key that cannot be one is refused with its name', async () => {
