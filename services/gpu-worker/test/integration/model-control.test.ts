@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { openBucket } from '@spillway/bus/kv';
@@ -210,6 +212,29 @@ test('an unloaded model finishes what was accepted, stays unloaded over a restar
   assert.deepEqual(await answerOf(worker, '1'), [1.5, 1.5]);
 });
 
+test('a worker that is killed in the middle of a load answers until then, and is back with what was commanded', async () => {
+  await using models = await makeRepository({ linear: { graph: 'linear' } });
+  const version = join(models.dir, 'linear', '2');
+  const file = join(version, 'model.onnx');
+  await using own = await startWorker(nats.url, models.dir, EXPLICIT);
+  const worker = await batcher.worker('linear');
+  const before = childrenOf(own.pid);
+  await mkdir(version);
+  execFileSync('mkfifo', [file]); // whoever reads it waits, so the load does not end
+  const loading = command('linear', 'loaded');
+  await until('an executor that loads', () => childrenOf(own.pid).length > before.length);
+  assert.deepEqual(await answerOf(worker, '1'), [1.5, 1.5]);
+  const [executor] = childrenOf(own.pid).filter((pid) => !before.includes(pid));
+  await own.kill('SIGKILL');
+  process.kill(executor as number, 'SIGKILL'); // it waits for the file, and cannot see that its worker is gone
+  await rm(file);
+  await writeFile(file, linearWith(10, 20));
+  await own.restart();
+  assert.equal((await loading).error, undefined);
+  assert.deepEqual((await recordOf('linear'))?.versions, ['2']);
+  assert.deepEqual(await answerOf(await batcher.worker('linear'), '2'), [11, 22]);
+});
+
 test('without the mode no command is followed and none is spoken of', async () => {
   await using models = await makeRepository({ linear: { graph: 'linear' } });
   await openBucket<ModelCommand>(batcher.bus, MODEL_COMMANDS).put('linear', {
@@ -221,4 +246,6 @@ test('without the mode no command is followed and none is spoken of', async () =
   assert.equal(leases.list()[0]?.commands, undefined);
 });
 
+const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ').map(Number);
 const page = async (url: string): Promise<string> => (await fetch(`${url}/metrics`)).text();
