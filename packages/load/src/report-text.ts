@@ -112,10 +112,18 @@ const shares = (counts: Record<string, number>): string =>
 
 /** Facts of the generator itself. */
 export function generatorFact({ generator }: LoadReport): string {
-  const { latenessP50Ms, latenessP99Ms, latenessMaxMs, cpu, mostInFlight, connections } = generator;
+  const { latenessP50Ms, latenessP99Ms, latenessMaxMs, cpu, stolen, mostInFlight, connections } = generator;
   const cores = cpu === null ? '–' : `${(cpu * 100).toFixed(0)} %`;
-  return `generator: sends late by p50 ${ms(latenessP50Ms)}, p99 ${ms(latenessP99Ms)}, at most ${ms(latenessMaxMs)} ms; ${cores} of a core; at most ${mostInFlight} in flight on ${connections} connections`;
+  return `generator: sends late by p50 ${ms(latenessP50Ms)}, p99 ${ms(latenessP99Ms)}, at most ${ms(latenessMaxMs)} ms; ${cores} of a core; at most ${mostInFlight} in flight on ${connections} connections${stolenText(stolen)}`;
 }
+
+const NOTICED = 0.01;
+
+/** A calm host is not worth a word. */
+export const stolenText = (stolen: number | null): string =>
+  stolen === null || stolen < NOTICED
+    ? ''
+    : `; the host of this machine gave ${(stolen * 100).toFixed(0)} % of its processors to others`;
 
 export function recoveryFacts({ recovery }: LoadReport): string[] {
   const shown = (value: number | null): string => (value === null ? 'never' : `${value} ms`);

@@ -86,6 +86,8 @@ export type LoadReport = {
     latenessP99Ms: number | null;
     latenessMaxMs: number | null;
     cpu: number | null;
+    /** Share of the machine's processors that its host gave to others meanwhile; null: nobody could say. */
+    stolen: number | null;
     mostInFlight: number;
     connections: number;
     unsent: number;

@@ -1,5 +1,6 @@
 import type { GroupReport, LoadReport } from '@spillway/load/report';
 import { answersPerSecond, at, groupOf, phaseOf } from '@spillway/load/report-parts';
+import { stolenText } from '@spillway/load/report-text';
 import { AFTER, CALM, FLOOD } from './mix.ts';
 
 /** What one flood showed; shares from 0 to 1, times in ms. */
@@ -18,6 +19,8 @@ export type FloodFigures = {
   /** null: not within the run; NaN: nothing follows the flood. */
   recoveryMs: number | null;
   void: string[];
+  /** Share of the machine's processors that its host gave to others. */
+  stolen: number | null;
 };
 
 const quantile = ({ latency }: GroupReport, of: Parameters<typeof at>[1]): number => at(latency, of) ?? Number.NaN;
@@ -52,6 +55,7 @@ export function figuresOf(report: LoadReport, capacity: number, times: number): 
     failedBy: all.failedBy,
     recoveryMs: recovery === undefined ? Number.NaN : recovery.ms,
     void: report.void,
+    stolen: report.generator.stolen,
   };
 }
 
@@ -59,8 +63,8 @@ export const percent = (value: number, digits = 1): string => `${(value * 100).t
 export const ms = (value: number): string => (Number.isNaN(value) ? '–' : value.toFixed(1));
 
 /** That the run is void, where it is. */
-export function recoveryText({ recoveryMs, void: why }: FloodFigures): string {
-  if (why.length > 0) return `void: ${why.join('; ')}`;
+export function recoveryText({ recoveryMs, stolen, void: why }: FloodFigures): string {
+  if (why.length > 0) return `void: ${why.join('; ')}${stolenText(stolen)}`;
   return recoveryMs === null ? 'not within the run' : ms(recoveryMs);
 }
 

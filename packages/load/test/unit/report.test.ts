@@ -29,6 +29,7 @@ function report(title: string, more: Partial<LoadReport> = {}): LoadReport {
     capacity: 300,
     void: [],
     generator: {
+      stolen: 0.22,
       latenessP50Ms: 0.5,
       latenessP99Ms: 1,
       latenessMaxMs: 2,
