@@ -3,14 +3,14 @@ import { after, before, test } from 'node:test';
 import * as grpc from '@grpc/grpc-js';
 import type { Mesh } from '@spillway/testing/mesh';
 import { Balancer } from '../support/balancer.ts';
+import { trafficBeside } from '../support/beside.ts';
 import { casesOf } from '../support/cases.ts';
 import { checkAlways, tellSlow, wasCrowdedOut } from '../support/checker.ts';
 import { startSeededMesh } from '../support/mesh-fixture.ts';
 import { type CallOptions, grpcRequest, type ModelInferRequest, OipGrpcClient } from '../support/oip-grpc.ts';
-import { isGood, SteadyLoad, tell } from '../support/steady-load.ts';
+import { isGood, type SteadyLoad, tell } from '../support/steady-load.ts';
 
-/** Of the callers beside. A crowded machine may take it, a caller who does something wrong may not take more than the second. */
-const BUDGET_MS = 30_000;
+/** How long those beside may be kept waiting by a caller who does something wrong. */
 const DISTURBED_MS = 2_000;
 
 /** Nothing that one caller does wrong may disturb another: good traffic runs beside every test of this file. */
@@ -22,16 +22,7 @@ before(async () => {
   mesh = await startSeededMesh({ serves: ['mlp', 'simple'] });
   client = new OipGrpcClient(mesh.grpc);
   balancer = await Balancer.start(mesh.of('gateway'));
-  const { standard: key } = mesh.keys;
-  const pids = () => mesh.instances.map(({ pid }) => pid);
-  beside = new SteadyLoad({
-    caller: balancer,
-    perSecond: 50,
-    models: ['mlp', 'simple'],
-    budgetMs: BUDGET_MS,
-    key,
-    pids,
-  });
+  beside = trafficBeside(mesh, balancer);
 });
 after(async () => {
   await beside?.stop();

@@ -3,14 +3,14 @@ import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import type { Mesh } from '@spillway/testing/mesh';
 import { Balancer } from '../support/balancer.ts';
+import { trafficBeside } from '../support/beside.ts';
 import { casesOf, oipRequest } from '../support/cases.ts';
 import { checkAlways, tellSlow, wasCrowdedOut } from '../support/checker.ts';
 import { call, type HttpReply, headerOf } from '../support/infer.ts';
 import { startSeededMesh } from '../support/mesh-fixture.ts';
-import { isGood, SteadyLoad, tell } from '../support/steady-load.ts';
+import { isGood, type SteadyLoad, tell } from '../support/steady-load.ts';
 
-/** Of the callers beside. A crowded machine may take it, a caller who does something wrong may not take more than the second. */
-const BUDGET_MS = 30_000;
+/** How long those beside may be kept waiting by a caller who does something wrong. */
 const DISTURBED_MS = 2_000;
 
 /** Nothing that one caller does wrong may disturb another: good traffic runs beside every test of this file. */
@@ -20,16 +20,7 @@ let beside: SteadyLoad;
 before(async () => {
   mesh = await startSeededMesh({ serves: ['mlp', 'simple', 'identity'] });
   balancer = await Balancer.start(mesh.of('gateway'));
-  const { standard: key } = mesh.keys;
-  const pids = () => mesh.instances.map(({ pid }) => pid);
-  beside = new SteadyLoad({
-    caller: balancer,
-    perSecond: 50,
-    models: ['mlp', 'simple'],
-    budgetMs: BUDGET_MS,
-    key,
-    pids,
-  });
+  beside = trafficBeside(mesh, balancer);
 });
 after(async () => {
   await beside?.stop();
