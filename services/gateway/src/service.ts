@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { away, connectBus } from '@spillway/bus/connect';
-import { keepLease } from '@spillway/bus/leases';
+import { keepLease, watchLeases } from '@spillway/bus/leases';
 import { classRank } from '@spillway/contracts/classes';
 import { replyFrameCodec } from '@spillway/contracts/messages';
 import { monotonicClock, wallClock } from '@spillway/lifecycle/clock';
@@ -91,7 +91,9 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
     }),
   );
   waitingFor.delete('nats');
-  const catalogue = watchModels(bus, clock);
+  const workers = watchLeases(bus, 'gpu-worker', clock); // one watch: what is ready can be commanded, too
+  opening.defer(() => workers.stop());
+  const catalogue = watchModels(bus, workers);
   opening.defer(() => catalogue.stop());
   waitingFor.add('catalogue');
   await catalogue.loaded;
@@ -137,7 +139,7 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
 
   const control = opening.use(
     modelControl({
-      ...{ bus, clock, wallClock, catalogue, limitMs: config.modelControlLimitMs },
+      ...{ bus, workers, wallClock, catalogue, limitMs: config.modelControlLimitMs },
       onFault: (err) => log.warn({ err }, 'a command for a model is on no record'),
     }),
   );

@@ -1,9 +1,8 @@
 import type { Bus } from '@spillway/bus/bus';
 import { openBucket } from '@spillway/bus/kv';
-import { watchLeases } from '@spillway/bus/leases';
+import type { LeaseWatch } from '@spillway/bus/leases';
 import { type Lease, MODELS, type ModelRecord } from '@spillway/contracts/buckets';
 import { isName } from '@spillway/contracts/names';
-import type { Clock } from '@spillway/lifecycle/clock';
 import { versionNumber } from '../core/model-version.ts';
 
 /** Which models exist (the catalogue) and which a live worker serves (the leases). */
@@ -35,7 +34,7 @@ const serves = (lease: Lease, model: string, version: string | undefined): boole
 const byName = (records: ReadonlyMap<string, ModelRecord>): ModelRecord[] =>
   [...records.values()].sort((a, b) => (a.model < b.model ? -1 : 1));
 
-export function watchModels(bus: Bus, clock: Clock): ModelCatalogue {
+export function watchModels(bus: Bus, workers: Pick<LeaseWatch, 'list'>): ModelCatalogue {
   const records = new Map<string, ModelRecord>();
   const unloaded = new Map<string, ModelRecord>();
   const bucket = openBucket<ModelRecord>(bus, MODELS);
@@ -50,7 +49,6 @@ export function watchModels(bus: Bus, clock: Clock): ModelCatalogue {
     for (const listener of listeners) listener(name, record);
   };
   const watch = bucket.watch(keep);
-  const workers = watchLeases(bus, 'gpu-worker', clock);
   return {
     loaded: watch.loaded,
     get: (model) => records.get(model),
@@ -70,9 +68,6 @@ export function watchModels(bus: Bus, clock: Clock): ModelCatalogue {
       return workers.list().some((lease) => serves(lease, model, number));
     },
     isLeaving: (model) => unloaded.has(model) && workers.list().some((lease) => serves(lease, model, undefined)),
-    stop: () => {
-      watch.stop();
-      workers.stop();
-    },
+    stop: () => watch.stop(),
   };
 }

@@ -1,10 +1,10 @@
 import type { Bus } from '@spillway/bus/bus';
 import { openBucket } from '@spillway/bus/kv';
-import { watchLeases } from '@spillway/bus/leases';
+import type { LeaseWatch } from '@spillway/bus/leases';
 import { MODEL_COMMANDS, type ModelCommand } from '@spillway/contracts/buckets';
 import { auditSubject } from '@spillway/contracts/subjects';
 import { SpillwayError } from '@spillway/errors/spillway-error';
-import type { Clock, WallClock } from '@spillway/lifecycle/clock';
+import type { WallClock } from '@spillway/lifecycle/clock';
 import { RequestIds } from '@spillway/lifecycle/ids';
 import {
   type ControlRequest,
@@ -28,7 +28,7 @@ export type ModelControl = Disposable & {
 
 export type ModelControlOptions = {
   bus: Bus;
-  clock: Clock;
+  workers: Pick<LeaseWatch, 'list' | 'onChange'>;
   wallClock: WallClock;
   catalogue: ModelCatalogue;
   /** Longest wait for the workers. */
@@ -40,7 +40,7 @@ export type ModelControlOptions = {
 /** Gives commands to the workers through the bucket of commands, and learns from their leases what became of them. */
 export function modelControl({
   bus,
-  clock,
+  workers,
   wallClock,
   catalogue,
   limitMs,
@@ -57,8 +57,7 @@ export function modelControl({
     else latest.set(model, command);
     lookAgain();
   });
-  const workers = watchLeases(bus, 'gpu-worker', clock);
-  workers.onChange(lookAgain);
+  const leave = workers.onChange(lookAgain);
   const ids = new RequestIds();
   let stop: ((error: SpillwayError) => void) | undefined;
   const stopped = new Promise<never>((_, reject) => {
@@ -110,7 +109,7 @@ export function modelControl({
     },
     [Symbol.dispose]: () => {
       watch.stop();
-      workers.stop();
+      leave();
       stop?.(shuttingDown());
     },
   };
