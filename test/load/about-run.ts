@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { stolenText } from '@spillway/load/report-text';
-import { stolenMs } from '@spillway/load/stolen';
+import { watchStolen } from '@spillway/load/stolen';
 import { REPO } from '@spillway/testing/find-binary';
 
 function commit(): string {
@@ -12,10 +12,7 @@ function commit(): string {
   }
 }
 
-const stolenBeforeMs = stolenMs() ?? 0;
-
-/** Share of the machine's processors that its host gave to others since this process began. */
-const stolenShare = (): number => ((stolenMs() ?? 0) - stolenBeforeMs) / (process.uptime() * 1_000 * cpus().length);
+const stolenShare = watchStolen();
 
 /** When, what and where a benchmark ran, and how much of the machine it had. To be asked at the end. */
 export const aboutRun = (): string =>

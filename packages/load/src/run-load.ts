@@ -14,7 +14,7 @@ import { randomStream } from './random.ts';
 import { Recorder } from './recorder.ts';
 import type { LoadReport } from './report.ts';
 import { kindPicker, type LoadPlan, scheduleOf } from './schedule.ts';
-import { stolenMs } from './stolen.ts';
+import { watchStolen } from './stolen.ts';
 import { phaseReports, recoveries, timelineOf } from './summarize.ts';
 import { whyVoid } from './void-rule.ts';
 import { warmUp } from './warm-up.ts';
@@ -101,9 +101,9 @@ export async function runLoad(options: LoadOptions): Promise<LoadReport> {
       nowMs: () => monotonicClock.now() - startMs,
     });
   const cpu = new CpuMeter();
-  const stolen = new CpuMeter();
-  await drive(loop, recorder, { cpu, stolen, startMs, lengthMs, options });
-  const stolenCores = stolen.cores(0, lengthMs);
+  const stolenShare = watchStolen();
+  await drive(loop, recorder, { cpu, startMs, lengthMs, options });
+  const stolen = stolenShare();
   const metrics = scrape?.stop() ?? null;
   const phases = phaseReports(recorder, (fromMs, toMs) => cpu.cores(fromMs, toMs));
   const lateness = new Histogram();
@@ -123,7 +123,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadReport> {
       latenessP99Ms: orNull(lateness.quantileMs(0.99)),
       latenessMaxMs: orNull(lateness.maxMs),
       cpu: cpu.cores(0, lengthMs),
-      stolen: stolenCores === null ? null : stolenCores / cpus().length,
+      stolen,
       mostInFlight: loop.mostInFlight,
       connections: transports.connections,
       unsent: recorder.unsent,
@@ -142,18 +142,16 @@ function aboutKind({ name, weight, model, protocol, trafficClass, deadlineMs, re
   return `${name}: ${weight} parts, ${model} over ${protocol}, class ${trafficClass ?? "the key's"}, ${rows} row(s), deadline ${deadlines} ms${retries}`;
 }
 
-type Drive = { cpu: CpuMeter; stolen: CpuMeter; startMs: number; lengthMs: number; options: LoadOptions };
+type Drive = { cpu: CpuMeter; startMs: number; lengthMs: number; options: LoadOptions };
 
 /** Ticks until everything has ended. A timer of 1 ms costs about 1 % of a core and sends at most about 2 ms late. */
-function drive(loop: LoadLoop, recorder: Recorder, { cpu, stolen, startMs, lengthMs, options }: Drive): Promise<void> {
+function drive(loop: LoadLoop, recorder: Recorder, { cpu, startMs, lengthMs, options }: Drive): Promise<void> {
   const { onProgress, signal } = options;
   let nextSampleMs = 0;
   let nextProgressMs = 1_000;
   const sampleCpu = (nowMs: number): void => {
     const { user, system } = process.cpuUsage();
     cpu.sample(nowMs, (user + system) / 1_000);
-    const withheldMs = stolenMs();
-    if (withheldMs !== undefined) stolen.sample(nowMs, withheldMs);
   };
   return new Promise((resolve, reject) => {
     const tick = (): void => {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 
 /** Where a virtual machine is not alone on its host, the host gives its processors to others, and no process can tell. */
 
@@ -10,6 +11,17 @@ export function stolenMs(stat = readStat()): number | undefined {
   const [name, ...fields] = stat.slice(0, stat.indexOf('\n')).trim().split(/\s+/);
   const ticks = Number(fields[STEAL - 1]);
   return name === 'cpu' && Number.isInteger(ticks) ? ticks * TICK_MS : undefined;
+}
+
+/** Begins to measure. @returns What tells the share of the machine's processors that was withheld since; null: the host does not say. */
+export function watchStolen(): () => number | null {
+  const beforeMs = stolenMs();
+  const startMs = performance.now();
+  return () => {
+    const nowMs = stolenMs();
+    if (beforeMs === undefined || nowMs === undefined) return null;
+    return (nowMs - beforeMs) / ((performance.now() - startMs) * cpus().length);
+  };
 }
 
 function readStat(): string {

@@ -17,6 +17,7 @@ import { freePort } from '@spillway/testing/free-port';
 import { startNatsServer } from '@spillway/testing/nats-server';
 import { type ServiceProcess, startProcess } from '@spillway/testing/process';
 import { startRedisServer } from '@spillway/testing/redis-server';
+import { residentBytes } from '@spillway/testing/resident-bytes';
 import { dialCache, keyOf } from '../support/cache-client.ts';
 import { until } from '../support/world.ts';
 
@@ -134,10 +135,8 @@ describe('the life of the process', () => {
       await using _process = process;
       await process.restart(); // the first start fills the cache, and holds the type stripper in memory
       await delay(500);
-      let bytes = 0;
       await until('little memory', async () => {
-        const metrics = await (await fetch(`${health}/metrics`)).text();
-        bytes = Number(/^process_resident_memory_bytes\S* (\S+)$/m.exec(metrics)?.[1]);
+        const bytes = await residentBytes(health);
         console.log(`idle: ${(bytes / 1e6).toFixed(0)} MB resident`);
         return bytes > 0 && bytes <= 140e6;
       });

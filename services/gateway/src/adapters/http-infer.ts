@@ -125,7 +125,7 @@ export class InferRoute<C extends Call> {
           const fail = (thrown: unknown) => this.#fail(req, res, caller, SpillwayError.from(thrown));
           const outputs = call.asked?.names ?? [];
           const ticket: TicketCall = { req, res, call: caller, request, body, outputs, preference, fail };
-          if (preference.respondAsync) this.#order(ticket, caller, call, body);
+          if (preference.respondAsync) this.#order(ticket, caller, call);
           else this.#submit(req, res, caller, request, call, body, ticket);
         } catch (thrown) {
           this.#fail(req, res, caller, SpillwayError.from(thrown));
@@ -137,9 +137,9 @@ export class InferRoute<C extends Call> {
   }
 
   /** A job, unless the answer is there already or on its way under its key. */
-  #order(ticket: TicketCall, caller: Caller, call: C, body: Buffer): void {
+  #order(ticket: TicketCall, caller: Caller, call: C): void {
     const { keyed } = this.#context;
-    const { req, res, request, fail } = ticket;
+    const { req, res, request, body, fail } = ticket;
     const key = req.headers[HEADERS.idempotencyKey] as string | undefined;
     if (key === undefined || keyed === undefined) {
       this.#tickets.order(ticket);
@@ -159,7 +159,7 @@ export class InferRoute<C extends Call> {
     caller: Caller,
     request: InferRequest,
     call: C,
-    body: Buffer,
+    body: Uint8Array,
     ticket: TicketCall | undefined,
   ): void {
     const { pipeline, keyed } = this.#context;

@@ -39,18 +39,22 @@ export class ReplyPublisher {
     bus.onUp(() => {
       const { replies, expired } = this.#held.take(clock.now());
       if (expired > 0) onLost(expired);
-      if (replies.length > 0) this.publish(replies);
+      this.publish(replies);
     });
   }
 
   publish(replies: readonly Reply[]): void {
-    try {
-      const unsent = replies.filter(({ subject, frame }) => !this.#bus.publish(subject, this.#fit(frame)));
-      const dropped = unsent.length > 0 ? this.#held.add(unsent, this.#clock.now()) : 0;
-      if (dropped > 0) this.#onLost(dropped);
-    } catch {
-      this.#onLost(replies.length); // the bus is closing: the drain was over before this batch
-    }
+    let lost = 0;
+    const unsent = replies.filter(({ subject, frame }) => {
+      try {
+        return !this.#bus.publish(subject, this.#fit(frame));
+      } catch {
+        lost += 1; // the bus is closing: the drain was over before this batch
+        return false;
+      }
+    });
+    if (unsent.length > 0) lost += this.#held.add(unsent, this.#clock.now());
+    if (lost > 0) this.#onLost(lost);
   }
 
   /** Answers every request of a batch that failed as a whole. @returns Its jobs' results, for the result store. */
