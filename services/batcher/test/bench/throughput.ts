@@ -11,7 +11,8 @@ import { workSubject } from '@spillway/contracts/subjects';
 import { freePort } from '@spillway/testing/free-port';
 import { startNatsServer } from '@spillway/testing/nats-server';
 import { startProcess } from '@spillway/testing/process';
-import { RECORD, TestWorker, until } from '../integration/bench.ts';
+import { until } from '@spillway/testing/until';
+import { RECORD, TestWorker } from '../integration/bench.ts';
 
 const SECONDS = Number(process.argv[2] ?? 4);
 const TENSOR_BYTES = 290; // mlp: 64 floats and their header

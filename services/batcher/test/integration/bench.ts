@@ -21,21 +21,9 @@ import { cancelSubject, healthSubject, jobsSubject, workSubject } from '@spillwa
 import type { Clock } from '@spillway/lifecycle/clock';
 import { type DialledDuplex, dialDuplex } from '@spillway/rpc/duplex';
 import { startNatsServer, type TestServer } from '@spillway/testing/nats-server';
+import { until } from '@spillway/testing/until';
 import { batcherConfig } from '../../src/config.ts';
 import { type Batcher, startBatcher } from '../../src/service.ts';
-
-/** Waits for a condition of a test, looking every 2 ms. @throws Error that names what did not happen. */
-export async function until(
-  what: string,
-  condition: () => boolean | Promise<boolean>,
-  timeoutMs = 30_000,
-): Promise<void> {
-  const endMs = performance.now() + timeoutMs;
-  while (!(await condition())) {
-    if (performance.now() > endMs) throw new Error(`did not happen within ${timeoutMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}
 
 /** Of a request that names no deadline of its own: no test takes so long, however crowded its machine is. */
 export const BUDGET_MS = 60_000;

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { workStream } from '@spillway/contracts/streams';
 import { cancelSubject, healthSubject } from '@spillway/contracts/subjects';
 import { ManualClock } from '@spillway/lifecycle/manual-clock';
-import { BUDGET_MS, item, MeshBench, until } from './bench.ts';
+import { until } from '@spillway/testing/until';
+import { BUDGET_MS, item, MeshBench } from './bench.ts';
 
 test('a frame reaches a worker as a batch and is acknowledged', async () => {
   await using bench = await MeshBench.start();

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DLQ_STREAM, JOBS_STREAM, workStream } from '@spillway/contracts/streams';
-import { item, MeshBench, until } from './bench.ts';
+import { until } from '@spillway/testing/until';
+import { item, MeshBench } from './bench.ts';
 
 test('when a worker is lost its requests run elsewhere', async () => {
   await using bench = await MeshBench.start();

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type LoadState, loadStateCodec } from '@spillway/contracts/messages';
 import { loadSubject } from '@spillway/contracts/subjects';
-import { item, MeshBench, until } from './bench.ts';
+import { until } from '@spillway/testing/until';
+import { item, MeshBench } from './bench.ts';
 
 /** Collects what batchers say of the model. */
 const listen = (bench: MeshBench): LoadState[] => {

@@ -8,7 +8,8 @@ import { monotonicClock } from '@spillway/lifecycle/clock';
 import { freePort } from '@spillway/testing/free-port';
 import { startNatsServer } from '@spillway/testing/nats-server';
 import { startProcess } from '@spillway/testing/process';
-import { item, RECORD, TestGateway, TestWorker, until } from './bench.ts';
+import { until } from '@spillway/testing/until';
+import { item, RECORD, TestGateway, TestWorker } from './bench.ts';
 
 const MAIN = new URL('../../src/main.ts', import.meta.url).pathname;
 

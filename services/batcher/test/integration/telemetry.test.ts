@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { installSink, type SpanSink } from '@spillway/telemetry/span-sink';
 import { childTraceparent } from '@spillway/telemetry/spans';
-import { item, MeshBench, until } from './bench.ts';
+import { until } from '@spillway/testing/until';
+import { item, MeshBench } from './bench.ts';
 
 type Span = Parameters<SpanSink['accept']>[0];
 

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { installSink } from '@spillway/telemetry/span-sink';
+import { until } from '@spillway/testing/until';
 import { type CacheClient, dialCache, keyOf, textOf } from '../support/cache-client.ts';
-import { startWorld, until, type World } from '../support/world.ts';
+import { startWorld, type World } from '../support/world.ts';
 
 /** A busy machine may come late to what lives for a moment only. @returns Whether `ms` from now have passed. */
 function timeToLive(ms: number): () => boolean {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { until } from '@spillway/testing/until';
 import { type CacheClient, dialCache, keyOf, textOf } from '../support/cache-client.ts';
-import { PATIENT_MS, startWorld, until, type World } from '../support/world.ts';
+import { PATIENT_MS, startWorld, type World } from '../support/world.ts';
 
 /** Long enough for a Redis that is well on a busy machine, short enough for five of them to end within the breaker's second. */
 const TIMEOUT_MS = 60;

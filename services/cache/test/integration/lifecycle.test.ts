@@ -18,8 +18,8 @@ import { startNatsServer } from '@spillway/testing/nats-server';
 import { type ServiceProcess, startProcess } from '@spillway/testing/process';
 import { startRedisServer } from '@spillway/testing/redis-server';
 import { residentBytes } from '@spillway/testing/resident-bytes';
+import { until } from '@spillway/testing/until';
 import { dialCache, keyOf } from '../support/cache-client.ts';
-import { until } from '../support/world.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const NO_REDIS = 'redis://127.0.0.1:1';

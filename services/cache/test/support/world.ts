@@ -1,5 +1,6 @@
 import { startNatsServer, type TestServer } from '@spillway/testing/nats-server';
 import { startRedisServer } from '@spillway/testing/redis-server';
+import { until } from '@spillway/testing/until';
 import { Redis } from 'ioredis';
 import { cacheConfig } from '../../src/config.ts';
 import { type CacheService, startCache } from '../../src/service.ts';
@@ -80,13 +81,4 @@ export async function startWorld(overrides: Record<string, string> = {}): Promis
     redisCounts: askRedis,
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
-}
-
-/** Polls every 10 ms. @throws Error when it does not hold in time. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs = 30_000): Promise<void> {
-  const endMs = performance.now() + withinMs;
-  while (!(await holds())) {
-    if (performance.now() > endMs) throw new Error(`not within ${withinMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }

@@ -18,6 +18,7 @@ import { startNatsServer } from '@spillway/testing/nats-server';
 import { type ServiceProcess, startProcess } from '@spillway/testing/process';
 import { startRedisServer } from '@spillway/testing/redis-server';
 import { residentBytes } from '@spillway/testing/resident-bytes';
+import { until } from '@spillway/testing/until';
 import { dialFeatures } from '../support/fetch-client.ts';
 import { FIXTURE_VIEWS } from '../support/world.ts';
 
@@ -62,14 +63,6 @@ async function healthStatus(address: string): Promise<string> {
     (error, answer) => (error ? reject(error) : resolve((answer as { status: string }).status)),
   );
   return await promise;
-}
-
-async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs = 30_000): Promise<void> {
-  const endMs = performance.now() + withinMs;
-  while (!(await holds())) {
-    assert.ok(performance.now() < endMs, `not within ${withinMs} ms: ${what}`);
-    await delay(10);
-  }
 }
 
 describe('the life of the process', () => {

@@ -9,16 +9,11 @@ import { eventsSubject, jobsSubject } from '@spillway/contracts/subjects';
 import { FaultProxy, type Filter } from '@spillway/testing/fault-proxy';
 import { freePort } from '@spillway/testing/free-port';
 import { startProcess } from '@spillway/testing/process';
+import { until } from '@spillway/testing/until';
 import { decodeTensors } from '../../src/core/tensor-codec.ts';
 import { mlp } from '../unit/fixtures.ts';
 import { startFeaturePeer } from './feature-peer.ts';
-import {
-  type GatewayUnderTest,
-  gatewayEnv,
-  startGatewayAt,
-  startGatewayUnderTest,
-  until,
-} from './gateway-under-test.ts';
+import { type GatewayUnderTest, gatewayEnv, startGatewayAt, startGatewayUnderTest } from './gateway-under-test.ts';
 import { consumerOf, lastOf, messagesIn, type Stored } from './jetstream-peek.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));

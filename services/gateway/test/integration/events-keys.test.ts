@@ -16,9 +16,10 @@ import {
 } from '@spillway/contracts/streams';
 import { dlqSubject, eventsSubject, jobsSubject, resultSubject } from '@spillway/contracts/subjects';
 import { startNatsServer } from '@spillway/testing/nats-server';
+import { until } from '@spillway/testing/until';
 import type { Gateway } from '../../src/service.ts';
 import { mlp } from '../unit/fixtures.ts';
-import { patient, startGatewayAt, until } from './gateway-under-test.ts';
+import { patient, startGatewayAt } from './gateway-under-test.ts';
 import { lastOf, messagesIn } from './jetstream-peek.ts';
 import { putKey, revoke, type TestKey } from './test-key.ts';
 

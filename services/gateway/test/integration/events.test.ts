@@ -5,9 +5,10 @@ import { MODELS, type ModelRecord } from '@spillway/contracts/buckets';
 import { workFrameCodec } from '@spillway/contracts/messages';
 import { DLQ_STREAM, EVENTS_STREAM, JOBS_STREAM, RESULTS_STREAM } from '@spillway/contracts/streams';
 import { dlqSubject, eventsSubject, jobsSubject, resultSubject } from '@spillway/contracts/subjects';
+import { until } from '@spillway/testing/until';
 import { decodeTensors } from '../../src/core/tensor-codec.ts';
 import { mlp } from '../unit/fixtures.ts';
-import { type GatewayUnderTest, startGatewayAt, startGatewayUnderTest, until } from './gateway-under-test.ts';
+import { type GatewayUnderTest, startGatewayAt, startGatewayUnderTest } from './gateway-under-test.ts';
 import { lastOf, messagesIn, type Stored } from './jetstream-peek.ts';
 
 let mesh: GatewayUnderTest;

@@ -1,9 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Bus } from '@spillway/bus/bus';
 import { connectBus } from '@spillway/bus/connect';
 import { openBucket } from '@spillway/bus/kv';
 import { MODELS, type ModelRecord } from '@spillway/contracts/buckets';
 import { startNatsServer, type TestServer } from '@spillway/testing/nats-server';
+import { until } from '@spillway/testing/until';
 import { gatewayConfig } from '../../src/config.ts';
 import { type Gateway, startGateway } from '../../src/service.ts';
 
@@ -29,15 +29,6 @@ export type GatewayUnderTest = AsyncDisposable & {
   readonly bus: Bus;
   readonly gateway: Gateway;
 };
-
-/** Polls without load. @throws Error naming `what` after `timeoutMs`. */
-export async function until(what: string, holds: () => Promise<boolean> | boolean, timeoutMs = 30_000): Promise<void> {
-  const endMs = performance.now() + timeoutMs;
-  while (!(await holds())) {
-    if (performance.now() > endMs) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await delay(10);
-  }
-}
 
 export const knowsModel = async (gateway: Gateway, model: string): Promise<boolean> =>
   (await fetch(`http://127.0.0.1:${gateway.ports.http}/v2/models/${model}`)).ok;

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connectBus } from '@spillway/bus/connect';
+import { until } from '@spillway/testing/until';
 import { mlp } from '../unit/fixtures.ts';
-import { startGatewayUnderTest, until } from './gateway-under-test.ts';
+import { startGatewayUnderTest } from './gateway-under-test.ts';
 import { type Failure, InferenceClient } from './grpc-client.ts';
 import { PlayedWorker } from './played-worker.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { until } from './gateway-under-test.ts';
+import { until } from '@spillway/testing/until';
 import { InferenceClient } from './grpc-client.ts';
 import { ask, failureOf, floats, type GrpcMesh, ints, startGrpcMesh } from './grpc-mesh.ts';
 

@@ -6,8 +6,9 @@ import type { ModelRecord } from '@spillway/contracts/buckets';
 import type { Tensor } from '@spillway/contracts/messages';
 import { DATA_TYPES } from '@spillway/contracts/tensor';
 import { type AllKeys, writeKeysFile } from '@spillway/testing/api-keys';
+import { until } from '@spillway/testing/until';
 import { mlp } from '../unit/fixtures.ts';
-import { type GatewayUnderTest, startGatewayUnderTest, until } from './gateway-under-test.ts';
+import { type GatewayUnderTest, startGatewayUnderTest } from './gateway-under-test.ts';
 import { type Failure, InferenceClient } from './grpc-client.ts';
 import { PlayedWorker } from './played-worker.ts';
 

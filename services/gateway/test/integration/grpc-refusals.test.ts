@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { cancelCodec } from '@spillway/contracts/messages';
 import { ALL_CANCELS } from '@spillway/contracts/subjects';
+import { until } from '@spillway/testing/until';
 import { usableMs } from '../../src/adapters/grpc-call.ts';
-import { until } from './gateway-under-test.ts';
 import type { InferenceClient } from './grpc-client.ts';
 import { ask, failureOf, floats, type GrpcMesh, startGrpcMesh } from './grpc-mesh.ts';
 

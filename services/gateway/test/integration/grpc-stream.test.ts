@@ -4,8 +4,9 @@ import { connectBus } from '@spillway/bus/connect';
 import { cancelCodec } from '@spillway/contracts/messages';
 import { ALL_CANCELS } from '@spillway/contracts/subjects';
 import { DATA_TYPES } from '@spillway/contracts/tensor';
+import { until } from '@spillway/testing/until';
 import { mlp } from '../unit/fixtures.ts';
-import { type GatewayUnderTest, startGatewayUnderTest, until } from './gateway-under-test.ts';
+import { type GatewayUnderTest, startGatewayUnderTest } from './gateway-under-test.ts';
 import { InferenceClient } from './grpc-client.ts';
 import { type Arrived, type Played, PlayedWorker } from './played-worker.ts';
 

@@ -5,8 +5,9 @@ import { deflateSync, gunzipSync, gzipSync, inflateSync } from 'node:zlib';
 import { connectBus } from '@spillway/bus/connect';
 import type { ModelRecord } from '@spillway/contracts/buckets';
 import type { Tensor } from '@spillway/contracts/messages';
+import { until } from '@spillway/testing/until';
 import { mlp } from '../unit/fixtures.ts';
-import { type GatewayUnderTest, startGatewayUnderTest, until } from './gateway-under-test.ts';
+import { type GatewayUnderTest, startGatewayUnderTest } from './gateway-under-test.ts';
 import { PlayedWorker } from './played-worker.ts';
 
 /** Gives back what it is given, in whatever datatype and size. */

@@ -3,9 +3,10 @@ import { after, before, test } from 'node:test';
 import { openBucket } from '@spillway/bus/kv';
 import { IDEMPOTENCY, type IdempotencyRecord } from '@spillway/contracts/buckets';
 import { DATA_TYPES } from '@spillway/contracts/tensor';
+import { until } from '@spillway/testing/until';
 import type { Gateway } from '../../src/service.ts';
 import { mlp } from '../unit/fixtures.ts';
-import { type GatewayUnderTest, startGatewayAt, startGatewayUnderTest, until } from './gateway-under-test.ts';
+import { type GatewayUnderTest, startGatewayAt, startGatewayUnderTest } from './gateway-under-test.ts';
 import { type Play, PlayedWorker } from './played-worker.ts';
 
 let under: GatewayUnderTest;

@@ -4,8 +4,9 @@ import { deleteMessage, readMessage } from '@spillway/bus/stream-messages';
 import { runningJobsCodec } from '@spillway/contracts/messages';
 import { JOBS_STREAM } from '@spillway/contracts/streams';
 import { resultSubject, runningSubject } from '@spillway/contracts/subjects';
+import { until } from '@spillway/testing/until';
 import { mlp } from '../unit/fixtures.ts';
-import { type GatewayUnderTest, startGatewayUnderTest, until } from './gateway-under-test.ts';
+import { type GatewayUnderTest, startGatewayUnderTest } from './gateway-under-test.ts';
 
 /** A gateway without batcher and worker: what it accepts waits for ever. */
 let under: GatewayUnderTest;

@@ -10,14 +10,9 @@ import { keepLease } from '@spillway/bus/leases';
 import { type CommandOutcome, MODEL_COMMANDS, MODELS, type ModelCommand } from '@spillway/contracts/buckets';
 import { auditSubject } from '@spillway/contracts/subjects';
 import { type AllKeys, writeKeysFile } from '@spillway/testing/api-keys';
+import { until } from '@spillway/testing/until';
 import { mlp } from '../unit/fixtures.ts';
-import {
-  type GatewayUnderTest,
-  knowsModel,
-  startGatewayAt,
-  startGatewayUnderTest,
-  until,
-} from './gateway-under-test.ts';
+import { type GatewayUnderTest, knowsModel, startGatewayAt, startGatewayUnderTest } from './gateway-under-test.ts';
 import { InferenceClient } from './grpc-client.ts';
 import { failureOf } from './grpc-mesh.ts';
 

@@ -13,7 +13,7 @@ import {
   workFrameCodec,
 } from '@spillway/contracts/messages';
 import { workConsumer } from '@spillway/contracts/streams';
-import { until } from './gateway-under-test.ts';
+import { until } from '@spillway/testing/until';
 
 /** A request as it arrived through the work stream. */
 export type Arrived = { item: WorkItem; frame: WorkFrame; trafficClass: TrafficClass; inputs: Tensor[] };

@@ -4,9 +4,10 @@ import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connectBus } from '@spillway/bus/connect';
 import { DATA_TYPES } from '@spillway/contracts/tensor';
+import { until } from '@spillway/testing/until';
 import type { Gateway } from '../../src/service.ts';
 import { mlp } from '../unit/fixtures.ts';
-import { knowsModel, startGatewayAt, startGatewayUnderTest, until } from './gateway-under-test.ts';
+import { knowsModel, startGatewayAt, startGatewayUnderTest } from './gateway-under-test.ts';
 import { PlayedWorker } from './played-worker.ts';
 import { putKey, type TestKey } from './test-key.ts';
 

@@ -4,9 +4,10 @@ import { connectBus } from '@spillway/bus/connect';
 import { keepLease } from '@spillway/bus/leases';
 import { gatewayStatisticsCodec } from '@spillway/contracts/messages';
 import { STATISTICS_SUBJECT } from '@spillway/contracts/subjects';
+import { until } from '@spillway/testing/until';
 import type { ModelStatisticsAnswer } from '../../src/core/statistics-answer.ts';
 import type { Gateway } from '../../src/service.ts';
-import { knowsModel, startGatewayAt, until } from './gateway-under-test.ts';
+import { knowsModel, startGatewayAt } from './gateway-under-test.ts';
 import { InferenceClient } from './grpc-client.ts';
 import { ask, failureOf, type GrpcMesh, startGrpcMesh } from './grpc-mesh.ts';
 

@@ -5,9 +5,10 @@ import { type PulledMessage, PullSource } from '@spillway/bus/pull';
 import { type Job, type WorkFrame, workFrameCodec } from '@spillway/contracts/messages';
 import { DLQ_STREAM, JOBS_STREAM, jobsConsumer, RESULTS_STREAM } from '@spillway/contracts/streams';
 import { dlqSubject, jobsSubject, resultSubject } from '@spillway/contracts/subjects';
+import { until } from '@spillway/testing/until';
 import { StuckJobs } from '../../src/adapters/stuck-jobs.ts';
 import { mlp } from '../unit/fixtures.ts';
-import { type GatewayUnderTest, startGatewayAt, startGatewayUnderTest, until } from './gateway-under-test.ts';
+import { type GatewayUnderTest, startGatewayAt, startGatewayUnderTest } from './gateway-under-test.ts';
 import { lastOf, messagesIn, type Stored } from './jetstream-peek.ts';
 
 const spec = { ...jobsConsumer('bulk', 'mlp', 1_000), ackWaitMs: 50, maxDeliver: 2 };

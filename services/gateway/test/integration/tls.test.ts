@@ -9,9 +9,10 @@ import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
 import { type TestCertificate, testAuthority } from '@spillway/testing/certificates';
 import { startNatsServer, type TestServer } from '@spillway/testing/nats-server';
+import { until } from '@spillway/testing/until';
 import { watchTlsFiles } from '../../src/adapters/tls-files.ts';
 import type { Gateway } from '../../src/service.ts';
-import { startGatewayAt, until } from './gateway-under-test.ts';
+import { startGatewayAt } from './gateway-under-test.ts';
 import { InferenceClient } from './grpc-client.ts';
 import { failureOf } from './grpc-mesh.ts';
 

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { until } from '../support/batcher-peer.ts';
+import { until } from '@spillway/testing/until';
 import { fp32Of, itemsOf, makeBatch } from '../support/batches.ts';
 import { fixturePath, makeRepository } from '../support/fixtures.ts';
 import { type Ended, startPool } from '../support/pool.ts';

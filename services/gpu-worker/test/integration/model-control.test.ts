@@ -15,7 +15,8 @@ import {
 } from '@spillway/contracts/buckets';
 import { monotonicClock } from '@spillway/lifecycle/clock';
 import { startNatsServer, type TestServer } from '@spillway/testing/nats-server';
-import { type BatcherPeer, startBatcherPeer, until, type WorkerStream } from '../support/batcher-peer.ts';
+import { until } from '@spillway/testing/until';
+import { type BatcherPeer, startBatcherPeer, type WorkerStream } from '../support/batcher-peer.ts';
 import { fp32Of, makeBatch } from '../support/batches.ts';
 import { fixture, makeRepository } from '../support/fixtures.ts';
 import { fp32 } from '../support/tensors.ts';

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { freePort } from '@spillway/testing/free-port';
 import { startNatsServer } from '@spillway/testing/nats-server';
 import { startProcess } from '@spillway/testing/process';
-import { until } from '../support/batcher-peer.ts';
+import { until } from '@spillway/testing/until';
 import { makeRepository } from '../support/fixtures.ts';
 import { startWorker } from '../support/worker.ts';
 

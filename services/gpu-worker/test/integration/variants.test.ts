@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { until } from '../support/batcher-peer.ts';
+import { until } from '@spillway/testing/until';
 import { itemsOf, makeBatch } from '../support/batches.ts';
 import { makeRepository } from '../support/fixtures.ts';
 import { startPool, type TestPool } from '../support/pool.ts';

@@ -12,6 +12,7 @@ import {
 } from '@spillway/contracts/messages';
 import { type ServedDuplex, serveDuplex } from '@spillway/rpc/duplex';
 import { startGrpcServer } from '@spillway/rpc/server';
+import { until } from '@spillway/testing/until';
 
 /** A message may bring its bytes along: a benchmark encodes once and sends often. */
 export type PeerMessage = BatcherMessage & { encoded?: Uint8Array };
@@ -31,15 +32,6 @@ export type WorkerStream = {
   goodbye: boolean;
   closed: boolean;
 };
-
-/** Awaits a condition, looking at each turn. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, timeoutMs = 30_000): Promise<void> {
-  const endMs = performance.now() + timeoutMs;
-  while (!(await holds())) {
-    if (performance.now() > endMs) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 export type BatcherPeer = Awaited<ReturnType<typeof startBatcherPeer>>;
 

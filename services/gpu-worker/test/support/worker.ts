@@ -3,7 +3,7 @@ import { connectBus } from '@spillway/bus/connect';
 import { type ReplyFrame, replyFrameCodec } from '@spillway/contracts/messages';
 import { freePort } from '@spillway/testing/free-port';
 import { startProcess } from '@spillway/testing/process';
-import { until } from './batcher-peer.ts';
+import { until } from '@spillway/testing/until';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
