@@ -16,6 +16,7 @@ const LEVELS: Record<string, number> = {
   redis: 2,
   bus: 3,
   rpc: 3,
+  service: 4,
   testing: 4,
   load: 4,
   cli: 5,

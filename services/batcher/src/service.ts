@@ -1,20 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { getHeapStatistics } from 'node:v8';
-import { connectBus } from '@spillway/bus/connect';
 import { listenToHeartbeats } from '@spillway/bus/heartbeats';
-import { keepLease } from '@spillway/bus/leases';
-import { redact } from '@spillway/config/redact';
 import { ClockOffsets } from '@spillway/contracts/deadline';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { type Clock, monotonicClock, wallClock } from '@spillway/lifecycle/clock';
-import { serveHealth } from '@spillway/lifecycle/health';
 import { RequestIds } from '@spillway/lifecycle/ids';
 import { watchLoopLag } from '@spillway/lifecycle/loop-lag';
-import { StateMachine } from '@spillway/lifecycle/states';
 import { startGrpcServer } from '@spillway/rpc/server';
-import { createLogger } from '@spillway/telemetry/logger';
-import { createMetrics } from '@spillway/telemetry/metrics';
-import { startTelemetry } from '@spillway/telemetry/start';
+import { openService } from '@spillway/service/open-service';
 import { listenToCancels } from './adapters/cancel-listener.ts';
 import { DispatchLoop } from './adapters/dispatch-loop.ts';
 import { FrameReader } from './adapters/frame-reader.ts';
@@ -51,27 +44,11 @@ export type Batcher = AsyncDisposable & {
  * @param clock Deadlines, run times and pauses are counted on it.
  */
 export async function startBatcher(config: BatcherConfig, clock: Clock = monotonicClock): Promise<Batcher> {
-  const { instance } = config;
-  const log = createLogger({ service: SERVICE, instance, level: config.logLevel });
-  const state = new StateMachine();
-  state.onChange((to, from) => log.info({ from, to }, 'state changed'));
-  log.info({ config: redact(batcherConfig.fields, config) }, 'starting');
-
   await using opening = new AsyncDisposableStack(); // a failure half-way closes what was opened, in reverse
-  opening.use(await startTelemetry({ service: SERVICE, instance, otlpEndpoint: config.otlpEndpoint, logger: log }));
-  const metrics = createMetrics(SERVICE);
-  const waitingFor = new Set(['nats']);
-  const health = opening.use(
-    await serveHealth({
-      host: config.host,
-      port: config.healthPort,
-      metrics: metrics.render,
-      state,
-      waitingFor: () => [...waitingFor],
-    }),
-  );
-  const onFact = ({ what, ...fields }: { what: string }) => log.info(fields, what);
-  const bus = opening.use(await connectBus({ url: config.natsUrl, service: SERVICE, instance, onFact }));
+  const { fields } = batcherConfig;
+  const base = opening.use(await openService({ service: SERVICE, config, fields, healthPort: config.healthPort }));
+  const { log, metrics, state, health } = base;
+  const bus = opening.use(await base.connectBus());
 
   const ids = new RequestIds(); // unique over lives too: a worker may end a batch of the one before
   const { jobsShare, bulkShare } = config;
@@ -150,9 +127,7 @@ export async function startBatcher(config: BatcherConfig, clock: Clock = monoton
   opening.defer(() => intake.stop());
   listenToCancels(bus, { dispatcher, cancelled, onDropped: (work) => telemetry.dropped('cancelled', work) });
   const heartbeats = listenToHeartbeats(bus, { offsets, clock, services: ['gateway'] });
-  bus.onUp(() => waitingFor.delete('nats'));
   bus.onDown(() => {
-    waitingFor.add('nats');
     const forgotten = forgetRequests(dispatcher, clock.now());
     if (forgotten.length > 0) telemetry.dropped('bus_down', forgotten);
   });
@@ -203,13 +178,7 @@ export async function startBatcher(config: BatcherConfig, clock: Clock = monoton
   const address = `${config.advertiseHost || config.host}:${grpc.port}`;
   state.set('ready');
   grpc.setServing(true);
-  const lease = keepLease(bus, () => ({
-    service: SERVICE,
-    instance,
-    address,
-    state: state.get() === 'ready' ? 'ready' : 'draining',
-  }));
-  opening.defer(() => lease.release());
+  const lease = opening.use(base.announce(bus, () => ({ address })));
   log.info({ address, health_port: health.port }, 'serving');
 
   const open = opening.move();
@@ -243,10 +212,7 @@ export async function startBatcher(config: BatcherConfig, clock: Clock = monoton
   return {
     ports: { grpc: grpc.port, health: health.port },
     drain,
-    [Symbol.asyncDispose]: async () => {
-      await open.disposeAsync();
-      state.set('stopped');
-    },
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }
 

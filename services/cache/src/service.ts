@@ -1,19 +1,12 @@
 import { once } from 'node:events';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connectBus } from '@spillway/bus/connect';
-import { keepLease } from '@spillway/bus/leases';
-import { redact } from '@spillway/config/redact';
 import { Breaker } from '@spillway/lifecycle/breaker';
 import { monotonicClock, wallClock } from '@spillway/lifecycle/clock';
-import { serveHealth } from '@spillway/lifecycle/health';
 import { InFlight } from '@spillway/lifecycle/in-flight';
-import { StateMachine } from '@spillway/lifecycle/states';
 import { closeRedis, openRedis } from '@spillway/redis/client';
 import { startGrpcServer } from '@spillway/rpc/server';
-import { createLogger } from '@spillway/telemetry/logger';
-import { createMetrics } from '@spillway/telemetry/metrics';
-import { startTelemetry } from '@spillway/telemetry/start';
+import { openService } from '@spillway/service/open-service';
 import { cacheService } from './adapters/grpc-server.ts';
 import { Lookups } from './adapters/lookups.ts';
 import { MemoryTier } from './adapters/memory-tier.ts';
@@ -37,37 +30,20 @@ export type CacheService = AsyncDisposable & {
 
 /** Resolves when ready: NATS must have been there, Redis need not. */
 export async function startCache(config: CacheConfig): Promise<CacheService> {
-  const { instance } = config;
-  const logger = createLogger({ service: SERVICE, instance, level: config.logLevel });
-  const state = new StateMachine();
-  state.onChange((to, from) => logger.info({ from, to }, 'state changed'));
-  logger.info({ config: redact(cacheConfig.fields, config) }, 'starting');
-
   await using opening = new AsyncDisposableStack(); // a failure half-way closes what was opened, in reverse
-  opening.use(await startTelemetry({ service: SERVICE, instance, otlpEndpoint: config.otlpEndpoint, logger }));
-  const metrics = createMetrics(SERVICE);
-  let busIsUp = false;
-  const health = opening.use(
-    await serveHealth({
-      host: config.host,
-      port: config.healthPort,
-      metrics: metrics.render,
-      state,
-      waitingFor: () => (busIsUp ? [] : ['nats']),
-    }),
-  );
-  const onFact = ({ what, ...fields }: { what: string }) => logger.info(fields, what);
-  const bus = opening.use(await connectBus({ url: config.natsUrl, service: SERVICE, instance, onFact }));
-  bus.onUp(() => {
-    busIsUp = true;
-  });
-  bus.onDown(() => {
-    busIsUp = false;
-  });
+  const { fields } = cacheConfig;
+  const base = opening.use(await openService({ service: SERVICE, config, fields, healthPort: config.healthPort }));
+  const { log, metrics, state, health, onFact } = base;
+  const bus = opening.use(await base.connectBus());
 
   const connect = (use: string) => {
     const commandTimeoutMs = config.redisTimeoutMs * (use === 'writes' ? 5 : 2); // look-ups have a timer of their own
-    const client = openRedis({ url: config.redisUrl, commandTimeoutMs, connectionName: `${instance}-${use}`, onFact });
+    const client = openRedis({
+      url: config.redisUrl,
+      commandTimeoutMs,
+      connectionName: `${config.instance}-${use}`,
+      onFact,
+    });
     opening.defer(() => closeRedis(client));
     return client;
   };
@@ -75,7 +51,7 @@ export async function startCache(config: CacheConfig): Promise<CacheService> {
   const writes = connect('writes');
   await once(reads, 'ready', { signal: AbortSignal.timeout(REDIS_WAIT_MS) }).catch(() => undefined);
 
-  const telemetry = createCacheTelemetry(metrics, logger, monotonicClock, () => memory);
+  const telemetry = createCacheTelemetry(metrics, log, monotonicClock, () => memory);
   const memory = new MemoryTier({ maxBytes: config.maxBytes, clock: monotonicClock, onEvict: telemetry.evicted });
   const redis = new RedisTier({
     reads,
@@ -112,14 +88,8 @@ export async function startCache(config: CacheConfig): Promise<CacheService> {
   const address = `${config.advertiseHost || reachable(config.host)}:${grpc.port}`;
   state.set('ready');
   grpc.setServing(true);
-  const lease = keepLease(bus, () => ({
-    service: SERVICE,
-    instance,
-    address,
-    state: state.get() === 'ready' ? 'ready' : 'draining',
-  }));
-  opening.defer(() => lease.release());
-  logger.info({ address, health_port: health.port }, 'serving');
+  const lease = opening.use(base.announce(bus, () => ({ address })));
+  log.info({ address, health_port: health.port }, 'serving');
 
   const open = opening.move();
   const drain = async (timeoutMs: number) => {
@@ -129,17 +99,14 @@ export async function startCache(config: CacheConfig): Promise<CacheService> {
     grpc.setServing(false);
     lease.refresh();
     await delay(Math.min(NOTICE_MS, timeoutMs));
-    if (!(await inFlight.idle(leftMs()))) logger.warn({ abandoned: inFlight.count }, 'look-ups were abandoned');
+    if (!(await inFlight.idle(leftMs()))) log.warn({ abandoned: inFlight.count }, 'look-ups were abandoned');
     for (const stream of cache.streams) stream.close();
     await grpc.drain(Math.min(1_000, leftMs()));
   };
   return {
     ports: { grpc: grpc.port, health: health.port },
     drain,
-    [Symbol.asyncDispose]: async () => {
-      await open.disposeAsync();
-      state.set('stopped');
-    },
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }
 

@@ -1,17 +1,10 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connectBus } from '@spillway/bus/connect';
-import { keepLease } from '@spillway/bus/leases';
-import { redact } from '@spillway/config/redact';
 import { monotonicClock, wallClock } from '@spillway/lifecycle/clock';
-import { serveHealth } from '@spillway/lifecycle/health';
 import { InFlight } from '@spillway/lifecycle/in-flight';
-import { StateMachine } from '@spillway/lifecycle/states';
 import { startGrpcServer } from '@spillway/rpc/server';
-import { createLogger } from '@spillway/telemetry/logger';
-import { createMetrics } from '@spillway/telemetry/metrics';
-import { startTelemetry } from '@spillway/telemetry/start';
+import { openService } from '@spillway/service/open-service';
 import { FetchHandler } from './adapters/fetch-handler.ts';
 import { featuresService } from './adapters/grpc-server.ts';
 import { openSources } from './adapters/sources.ts';
@@ -37,35 +30,21 @@ export type FeatureService = AsyncDisposable & {
 /** Resolves when ready: NATS must have been there, the sources need not. @throws ConfigError for faults in view files. */
 export async function startFeatureService(config: FeatureServiceConfig): Promise<FeatureService> {
   const views = await loadViews(resolve(SERVICE_DIR, config.viewsDir));
-  const { instance } = config;
-  const logger = createLogger({ service: SERVICE, instance, level: config.logLevel });
-  const state = new StateMachine();
-  state.onChange((to, from) => logger.info({ from, to }, 'state changed'));
-  logger.info({ config: redact(featureServiceConfig.fields, config), views: [...views.keys()] }, 'starting');
-
   await using opening = new AsyncDisposableStack(); // a failure half-way closes what was opened, in reverse
-  opening.use(await startTelemetry({ service: SERVICE, instance, otlpEndpoint: config.otlpEndpoint, logger }));
-  const metrics = createMetrics(SERVICE);
-  let busIsUp = false;
-  const health = opening.use(
-    await serveHealth({
-      host: config.host,
-      port: config.healthPort,
-      metrics: metrics.render,
-      state,
-      waitingFor: () => (busIsUp ? [] : ['nats']),
+  const { fields } = featureServiceConfig;
+  const base = opening.use(
+    await openService({
+      service: SERVICE,
+      config,
+      fields,
+      healthPort: config.healthPort,
+      facts: { views: [...views.keys()] },
     }),
   );
-  const onFact = ({ what, ...fields }: { what: string }) => logger.info(fields, what);
-  const bus = opening.use(await connectBus({ url: config.natsUrl, service: SERVICE, instance, onFact }));
-  bus.onUp(() => {
-    busIsUp = true;
-  });
-  bus.onDown(() => {
-    busIsUp = false;
-  });
+  const { log, metrics, state, health, onFact } = base;
+  const bus = opening.use(await base.connectBus());
 
-  const telemetry = createFetchTelemetry(metrics, logger, monotonicClock);
+  const telemetry = createFetchTelemetry(metrics, log, monotonicClock);
   const sources = opening.use(await openSources([...views.values()], config, monotonicClock, onFact));
   const fetchers = new Map<string, ViewFetcher>();
   for (const view of views.values()) {
@@ -89,14 +68,8 @@ export async function startFeatureService(config: FeatureServiceConfig): Promise
   const address = `${config.advertiseHost || reachable(config.host)}:${grpc.port}`;
   state.set('ready');
   grpc.setServing(true);
-  const lease = keepLease(bus, () => ({
-    service: SERVICE,
-    instance,
-    address,
-    state: state.get() === 'ready' ? 'ready' : 'draining',
-  }));
-  opening.defer(() => lease.release());
-  logger.info({ address, health_port: health.port }, 'serving');
+  const lease = opening.use(base.announce(bus, () => ({ address })));
+  log.info({ address, health_port: health.port }, 'serving');
 
   const open = opening.move();
   const drain = async (timeoutMs: number) => {
@@ -106,17 +79,14 @@ export async function startFeatureService(config: FeatureServiceConfig): Promise
     grpc.setServing(false);
     lease.refresh();
     await delay(Math.min(NOTICE_MS, timeoutMs));
-    if (!(await inFlight.idle(leftMs()))) logger.warn({ abandoned: inFlight.count }, 'fetches were abandoned');
+    if (!(await inFlight.idle(leftMs()))) log.warn({ abandoned: inFlight.count }, 'fetches were abandoned');
     for (const stream of features.streams) stream.close();
     await grpc.drain(Math.min(1_000, leftMs()));
   };
   return {
     ports: { grpc: grpc.port, health: health.port },
     drain,
-    [Symbol.asyncDispose]: async () => {
-      await open.disposeAsync();
-      state.set('stopped');
-    },
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }
 

@@ -1,15 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { away, connectBus } from '@spillway/bus/connect';
-import { keepLease, watchLeases } from '@spillway/bus/leases';
+import { away } from '@spillway/bus/connect';
+import { watchLeases } from '@spillway/bus/leases';
 import { classRank } from '@spillway/contracts/classes';
 import { replyFrameCodec } from '@spillway/contracts/messages';
 import { monotonicClock, wallClock } from '@spillway/lifecycle/clock';
-import { serveHealth } from '@spillway/lifecycle/health';
 import { RequestIds } from '@spillway/lifecycle/ids';
-import { StateMachine } from '@spillway/lifecycle/states';
-import { createLogger } from '@spillway/telemetry/logger';
-import { createMetrics } from '@spillway/telemetry/metrics';
-import { startTelemetry } from '@spillway/telemetry/start';
+import { openService } from '@spillway/service/open-service';
 import { cacheClient } from './adapters/cache-client.ts';
 import { cancelPublisher } from './adapters/cancel-publisher.ts';
 import { startDeadlineTimer } from './adapters/deadline-timer.ts';
@@ -33,7 +29,7 @@ import { watchSelf } from './adapters/self-watch.ts';
 import { exchangeStatistics } from './adapters/statistics-exchange.ts';
 import { StuckJobs } from './adapters/stuck-jobs.ts';
 import { watchTlsFiles } from './adapters/tls-files.ts';
-import type { GatewayConfig } from './config.ts';
+import { type GatewayConfig, gatewayConfig } from './config.ts';
 import { Admission } from './core/admission/admission.ts';
 import type { Mechanism } from './core/admission/settings.ts';
 import { JobQuota } from './core/job-quota.ts';
@@ -42,6 +38,7 @@ import { Pipeline } from './core/pipeline.ts';
 import { shuttingDown } from './core/refusal.ts';
 import { observeAdmission, observeEvents, observeRequests } from './telemetry.ts';
 
+const SERVICE = 'gateway';
 /** Time for a balancer to notice that readiness is off before the listener closes. */
 const NOTICE_MS = 200;
 
@@ -55,23 +52,9 @@ export type Gateway = {
 export async function startGateway(config: GatewayConfig): Promise<Gateway> {
   await using opening = new AsyncDisposableStack();
   const clock = monotonicClock;
-  const log = createLogger({ service: 'gateway', instance: config.instance, level: config.logLevel });
-  const metrics = createMetrics('gateway');
-  opening.use(
-    await startTelemetry({ service: 'gateway', instance: config.instance, otlpEndpoint: config.otlpEndpoint }),
-  );
-  const state = new StateMachine();
-  state.onChange((to, from) => log.info({ from, to }, 'state changed'));
-  const waitingFor = new Set(['nats']);
-  const health = opening.use(
-    await serveHealth({
-      host: config.host,
-      port: config.metricsPort,
-      metrics: () => metrics.render(),
-      state,
-      waitingFor: () => [...waitingFor],
-    }),
-  );
+  const { fields } = gatewayConfig;
+  const base = opening.use(await openService({ service: SERVICE, config, fields, healthPort: config.metricsPort }));
+  const { log, metrics, state, health, waitingFor } = base;
   const tls = watchTlsFiles({
     files: { cert: config.tlsCert, key: config.tlsKey, clientCa: config.tlsClientCa },
     reloadMs: config.tlsReloadMs,
@@ -82,15 +65,7 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
   const rehearsed = rehearse(config.rehearsalRequests, clock);
   rehearsed.catch(() => undefined); // looked at before the doors open
   const keys = loadKeys(config.keysFile, { allowAnonymous: config.allowAnonymous, epochMs: wallClock.epochMs });
-  const bus = opening.use(
-    await connectBus({
-      url: config.natsUrl,
-      service: 'gateway',
-      instance: config.instance,
-      onFact: ({ what, ...facts }) => log.info(facts, what),
-    }),
-  );
-  waitingFor.delete('nats');
+  const bus = opening.use(await base.connectBus());
   const workers = watchLeases(bus, 'gpu-worker', clock); // one watch: what is ready can be commanded, too
   opening.defer(() => workers.stop());
   const catalogue = watchModels(bus, workers);
@@ -238,13 +213,7 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
     }),
   );
   state.set('ready');
-  const lease = keepLease(bus, () => ({
-    service: 'gateway',
-    instance: config.instance,
-    address: '',
-    state: state.get() === 'ready' ? 'ready' : 'draining',
-  }));
-  opening.defer(() => lease.release());
+  opening.use(base.announce(bus, () => ({ address: '' })));
   grpc.setServing(true);
   log.info({ http_port: http.port, grpc_port: grpc.port, metrics_port: health.port }, 'doors are open');
 

@@ -1,15 +1,8 @@
-import { connectBus } from '@spillway/bus/connect';
-import { keepLease } from '@spillway/bus/leases';
 import { ConfigError } from '@spillway/config/config-error';
-import { redact } from '@spillway/config/redact';
 import type { CommandOutcome, ModelCommand } from '@spillway/contracts/buckets';
 import { monotonicClock, wallClock } from '@spillway/lifecycle/clock';
-import { serveHealth } from '@spillway/lifecycle/health';
-import { StateMachine } from '@spillway/lifecycle/states';
 import { startGrpcServer } from '@spillway/rpc/server';
-import { createLogger } from '@spillway/telemetry/logger';
-import { createMetrics } from '@spillway/telemetry/metrics';
-import { startTelemetry } from '@spillway/telemetry/start';
+import { openService } from '@spillway/service/open-service';
 import { BatchFlow } from './adapters/batch-flow.ts';
 import { BatcherClient } from './adapters/batcher-client.ts';
 import { type CataloguePublisher, publishCatalogue } from './adapters/catalogue.ts';
@@ -40,33 +33,13 @@ export type GpuWorker = {
  * @param environment Of this process: what executors need of it is handed on.
  */
 export async function startGpuWorker(config: GpuWorkerConfig, environment: NodeJS.ProcessEnv): Promise<GpuWorker> {
-  const { instance } = config;
-  const log = createLogger({ service: SERVICE, instance, level: config.logLevel });
-  const state = new StateMachine();
-  state.onChange((to, from) => log.info({ from, to }, 'state changed'));
-  log.info({ config: redact(gpuWorkerConfig.fields, config) }, 'starting');
-
   await using opening = new AsyncDisposableStack(); // a failure half-way closes what was opened, in reverse
-  opening.use(await startTelemetry({ service: SERVICE, instance, otlpEndpoint: config.otlpEndpoint, logger: log }));
-  const metrics = createMetrics(SERVICE);
-  const waitingFor = new Set(['models', 'nats']);
-  const health = opening.use(
-    await serveHealth({
-      host: config.host,
-      port: config.healthPort,
-      metrics: metrics.render,
-      state,
-      waitingFor: () => [...waitingFor],
-    }),
-  );
-
-  const onFact = ({ what, ...fields }: { what: string }) => log.info(fields, what);
-  const openBus = async () => {
-    const opened = opening.use(await connectBus({ url: config.natsUrl, service: SERVICE, instance, onFact }));
-    opened.onUp(() => waitingFor.delete('nats'));
-    opened.onDown(() => waitingFor.add('nats'));
-    return opened;
-  };
+  const { instance } = config;
+  const { fields } = gpuWorkerConfig;
+  const base = opening.use(await openService({ service: SERVICE, config, fields, healthPort: config.healthPort }));
+  const { log, metrics, state, health, waitingFor } = base;
+  waitingFor.add('models');
+  const openBus = async () => opening.use(await base.connectBus());
   const found = await openRepository(config.models);
   // Executors start at once and load while the bus connects, unless commands say what is not to be loaded.
   const early = config.modelControlMode === 'explicit' ? await openBus() : undefined;
@@ -133,15 +106,13 @@ export async function startGpuWorker(config: GpuWorkerConfig, environment: NodeJ
       maxReceiveBytes: MAX_GRPC_MESSAGE_BYTES,
     }),
   );
-  const lease = keepLease(bus, () => ({
-    service: SERVICE,
-    instance,
-    address: `${config.host}:${grpc.port}`,
-    state: state.get() === 'ready' ? 'ready' : 'draining',
-    models: catalogue.leaseModels(),
-    ...(commands && state.get() !== 'draining' && { commands: commands.ledger.outcomes() }),
-  }));
-  opening.defer(() => lease.release());
+  const lease = opening.use(
+    base.announce(bus, () => ({
+      address: `${config.host}:${grpc.port}`,
+      models: catalogue.leaseModels(),
+      ...(commands && state.get() !== 'draining' && { commands: commands.ledger.outcomes() }),
+    })),
+  );
   const dispatch = new BatcherClient({
     bus,
     instance,
@@ -204,10 +175,7 @@ export async function startGpuWorker(config: GpuWorkerConfig, environment: NodeJ
     ports: { grpc: grpc.port, health: health.port },
     executorPids: () => pool.pids(),
     drain,
-    [Symbol.asyncDispose]: async () => {
-      await open.disposeAsync();
-      if (state.get() !== 'failed') state.set('stopped');
-    },
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }
 
