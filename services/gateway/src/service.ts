@@ -39,7 +39,7 @@ import { shuttingDown } from './core/refusal.ts';
 import { observeAdmission, observeEvents, observeRequests } from './telemetry.ts';
 
 const SERVICE = 'gateway';
-/** Time for a balancer to notice that readiness is off before the listener closes. */
+/** Time for a balancer to notice that readiness is off before streams are ended and events left alone; HTTP waits until callers have noticed. */
 const NOTICE_MS = 200;
 
 export type Gateway = {
@@ -221,10 +221,14 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
   const drain = async (timeoutMs: number): Promise<void> => {
     state.set('draining');
     grpc.setServing(false);
-    await delay(Math.min(NOTICE_MS, timeoutMs));
+    const noticed = delay(Math.min(NOTICE_MS, timeoutMs));
     const leftMs = Math.max(0, timeoutMs - NOTICE_MS);
     // Each finishes what is in flight and accepts nothing new.
-    await Promise.all([http.drain(leftMs), grpc.drain(leftMs), events.drain(leftMs)]);
+    await Promise.all([
+      http.drain(timeoutMs),
+      noticed.then(() => grpc.drain(leftMs)),
+      noticed.then(() => events.drain(leftMs)),
+    ]);
     pipeline.refuse(shuttingDown());
     pipeline.failAll(shuttingDown());
   };

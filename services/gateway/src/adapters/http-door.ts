@@ -22,6 +22,7 @@ import { serveJobs } from './http-jobs.ts';
 import { matchInfer, matchPredict } from './infer-paths.ts';
 import { type ModelParams, namesOf } from './model-params.ts';
 import { modelMetadata, repositoryIndex, serverMetadata } from './oip-metadata.ts';
+import { QuietTraffic } from './quiet-traffic.ts';
 import { refuseMethod, refusePath, servedPaths } from './served-paths.ts';
 
 export type HttpDoorOptions = {
@@ -34,6 +35,7 @@ export type HttpDoorOptions = {
 };
 export type HttpDoor = {
   port: number;
+  /** Serves on until callers have gone elsewhere, for half of the time at most; then finishes what is in flight and hangs up. */
   drain(timeoutMs: number): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 };
@@ -69,6 +71,7 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
   const infer = new InferRoute(context, OIP);
   const predict = new InferRoute(context, PLAIN);
   const generate = generateRoutes(context);
+  const traffic = new QuietTraffic(context.clock);
   let server: Server | undefined;
   const app = Fastify({
     bodyLimit: context.maxBodyBytes,
@@ -81,6 +84,7 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
       server = listener(options.tls, (req, res) => {
         // Deep in brown-out nobody is sent to open a new connection: that costs as much as several refusals.
         if (server !== undefined) server.maxRequestsPerSocket = effects.connectionsLimited ? 0 : maxRequestsPerSocket;
+        traffic.began(req, res);
         const url = req.url ?? '';
         const route = matchInfer(url);
         const plain = route === undefined && url.startsWith('/v1/models/') ? matchPredict(url) : undefined;
@@ -105,6 +109,7 @@ export async function openHttpDoor(context: DoorContext, options: HttpDoorOption
     port: (listening.address() as AddressInfo).port,
     drain: async (timeoutMs) => {
       const forced = setTimeout(() => listening.closeAllConnections(), timeoutMs);
+      await traffic.ends(timeoutMs / 2);
       await close();
       clearTimeout(forced);
     },
