@@ -39,7 +39,10 @@ export type RawMessage = {
   headerNames(): string[];
 };
 
+/** `stop`: what is on its way is dropped. */
 export type RawSubscription = { stop(): void };
+/** `drain`: what the server has sent before it hears of the end is still handed over. */
+export type DrainableSubscription = RawSubscription & { drain(): Promise<void> };
 export type ClientOptions = { url: string; name: string; inboxPrefix: string; waitForServer?: boolean };
 
 const DRAIN_LIMIT_MS = 2_000;
@@ -134,12 +137,12 @@ export class NatsClient {
   }
 
   /** Survives reconnects. A throwing listener is a bug of the listener and ends the process. */
-  subscribe(subject: string, onMessage: (message: RawMessage) => void, queue?: string): RawSubscription {
+  subscribe(subject: string, onMessage: (message: RawMessage) => void, queue?: string): DrainableSubscription {
     const callback = (error: NatsError | null, m: Msg) => {
       if (error === null) onMessage(toRaw(m));
     };
     const sub = this.#nc.subscribe(subject, queue === undefined ? { callback } : { callback, queue });
-    return { stop: () => sub.unsubscribe() };
+    return { stop: () => sub.unsubscribe(), drain: () => sub.drain().catch(() => undefined) }; // fails on a closed connection
   }
 
   /**

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ConsumerSpec } from '@spillway/contracts/streams';
-import type { Bus, Subscription } from './bus.ts';
+import type { Bus } from './bus.ts';
 import { clientOf } from './connect.ts';
-import type { RawMessage } from './nats-client.ts';
+import type { DrainableSubscription, RawMessage } from './nats-client.ts';
 
 export type PulledMessage = {
   subject: string;
@@ -54,27 +54,35 @@ export class PullSource {
   readonly #spec: ConsumerSpec;
   readonly #onMessage: (message: PulledMessage) => void;
   readonly #onIdle: () => void;
+  readonly #onLate: (message: PulledMessage) => void;
   readonly #asked = new Map<string, number>(); // pull → messages it may still bring
   readonly #nextSubject: string;
   #inbox = '';
-  #inboxSub: Subscription | undefined;
+  #inboxSub: DrainableSubscription | undefined;
   #leave: (() => void)[] = [];
   #ready = false;
   #pulls = 0;
   #outstanding = 0;
   #epoch = 0;
+  #stopped = false;
 
-  /** `onIdle` is called when the source has become ready, and when a pull ended with less than it asked for. */
+  /**
+   * @param onIdle The source has become ready, or a pull ended with less than it asked for.
+   * @param onLate Gets what was on its way when the source was stopped; unless handed back it comes again after `ack_wait` only,
+   * and never if this was the last delivery.
+   */
   constructor(
     bus: Bus,
     spec: ConsumerSpec,
     onMessage: (message: PulledMessage) => void,
     onIdle: () => void = () => undefined,
+    onLate: (message: PulledMessage) => void = (message) => message.nak(),
   ) {
     this.#bus = bus;
     this.#spec = spec;
     this.#onMessage = onMessage;
     this.#onIdle = onIdle;
+    this.#onLate = onLate;
     this.#nextSubject = `$JS.API.CONSUMER.MSG.NEXT.${spec.stream}.${spec.durable}`;
   }
 
@@ -88,7 +96,11 @@ export class PullSource {
   }
 
   start(): void {
-    this.#leave = [this.#bus.onDown(() => this.#forget()), this.#bus.onUp(() => void this.#open())];
+    const down = () => {
+      this.#inboxSub?.stop();
+      this.#forget();
+    };
+    this.#leave = [this.#bus.onDown(down), this.#bus.onUp(() => void this.#open())];
   }
 
   /** One more pull. Nothing happens while the consumer is not there: `onIdle` says when to ask again. */
@@ -102,9 +114,13 @@ export class PullSource {
     this.#outstanding += messages;
   }
 
+  /** Resolves when what the server had sent before it heard of the stop has come. */
   async stop(): Promise<void> {
     for (const leave of this.#leave) leave();
+    this.#stopped = true;
+    const last = this.#inboxSub;
     this.#forget();
+    await last?.drain();
   }
 
   #forget(): void {
@@ -112,19 +128,20 @@ export class PullSource {
     this.#ready = false;
     this.#asked.clear();
     this.#outstanding = 0;
-    this.#inboxSub?.stop();
     this.#inboxSub = undefined;
   }
 
   async #open(): Promise<void> {
+    void this.#inboxSub?.drain();
     this.#forget();
     const epoch = this.#epoch;
     while (epoch === this.#epoch && this.#bus.up) {
       try {
         await clientOf(this.#bus).applyConsumer(this.#spec);
         if (epoch !== this.#epoch) return;
-        this.#inbox = this.#bus.inbox(); // a new one: late messages of old pulls cannot be mistaken for new ones
-        this.#inboxSub = clientOf(this.#bus).subscribe(`${this.#inbox}.*`, (m) => this.#receive(m));
+        const inbox = this.#bus.inbox(); // a new one: late messages of old pulls cannot be mistaken for new ones
+        this.#inbox = inbox;
+        this.#inboxSub = clientOf(this.#bus).subscribe(`${inbox}.*`, (m) => this.#receive(m, inbox));
         this.#ready = true;
         this.#onIdle();
         return;
@@ -134,16 +151,17 @@ export class PullSource {
     }
   }
 
-  #receive(message: RawMessage): void {
+  #receive(message: RawMessage, inbox: string): void {
     if (message.code !== 0) {
-      this.#ended(message);
+      if (inbox === this.#inbox && !this.#stopped) this.#ended(message);
       return;
     }
     if (message.reply === '') return;
-    this.#delivered();
+    if (inbox === this.#inbox) this.#delivered();
     const { reply } = message;
     const say = (word: Uint8Array) => void this.#bus.publish(reply, word);
-    this.#onMessage({
+    const receive = this.#stopped ? this.#onLate : this.#onMessage;
+    receive({
       subject: message.subject,
       payload: message.payload,
       ackSubject: reply,

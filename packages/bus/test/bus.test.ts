@@ -64,6 +64,23 @@ test('what was pulled and handed back comes again, counted', async () => {
   await second.source.stop();
 });
 
+test('what was on its way to a source that is stopped comes again at once', async () => {
+  const spec: Parameters<typeof workConsumer> = ['standard', 'late', 60_000]; // `ack_wait`: without a word it would come in a minute
+  for (let n = 0; n < 50; n += 1) {
+    await bus.publishToStream(workSubject('standard', 'late'), bytes(String(n)));
+    const ready = Promise.withResolvers<void>();
+    const leaving = new PullSource(bus, workConsumer(...spec), () => assert.fail('it is stopped'), ready.resolve);
+    leaving.start();
+    await ready.promise;
+    leaving.request(1);
+    await leaving.stop(); // before the server has answered, or while it does
+    const { message, source } = await pullOne(spec);
+    assert.equal(Buffer.from(message.payload).toString(), String(n));
+    message.ack();
+    await source.stop();
+  }
+});
+
 test('exactly as many messages come as were asked for', async () => {
   for (let i = 0; i < 5; i += 1) await bus.publishToStream(workSubject('standard', 'three'), bytes(String(i)));
   const got: string[] = [];

@@ -136,6 +136,10 @@ export const jobsConsumer = (trafficClass: TrafficClass, model: string, ackWaitM
   memory: false,
 });
 
+/** The server says here that it delivers a frame no more: its deliveries were lost, or ended without a word. */
+export const stuckWork = (trafficClass: TrafficClass): string =>
+  `$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.${workStream(trafficClass)}.*`;
+
 /** The server says here that it delivers a job no more: its last delivery ended without a word. */
 export const STUCK_JOBS = `$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.${JOBS_STREAM}.*`;
 

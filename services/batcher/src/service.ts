@@ -15,6 +15,7 @@ import { exchangeLoad } from './adapters/load-exchange.ts';
 import { watchModels } from './adapters/model-catalogue.ts';
 import { buryJob, refuseExpired, refuseRequests, reissueJob } from './adapters/refusals.ts';
 import { publishRunningJobs } from './adapters/running-jobs.ts';
+import { rescueStuckFrames } from './adapters/stuck-frames.ts';
 import { WorkIntake } from './adapters/work-intake.ts';
 import { WorkerServer } from './adapters/worker-server.ts';
 import { type BatcherConfig, batcherConfig } from './config.ts';
@@ -167,6 +168,13 @@ export async function startBatcher(config: BatcherConfig, clock: Clock = monoton
   );
 
   opening.use(publishRunningJobs(bus, dispatcher.inFlight));
+  opening.use(
+    rescueStuckFrames({
+      bus,
+      onRescued: (facts) => log.warn(facts, 'a frame was delivered for the last time in vain, and is sent again'),
+      onFault: (err) => log.warn({ err }, 'a frame that is delivered no more could not be sent again'),
+    }),
+  );
   const grpc = opening.use(
     await startGrpcServer({
       host: config.host,
@@ -188,8 +196,8 @@ export async function startBatcher(config: BatcherConfig, clock: Clock = monoton
     state.set('draining');
     grpc.setServing(false);
     lease.refresh();
-    await intake.stop();
     dispatcher.draining = true;
+    await intake.stop();
     const models = [...dispatcher.models()];
     for (const [model] of models) {
       handBack(dispatcher, model, 'untouched');

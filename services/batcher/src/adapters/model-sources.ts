@@ -22,6 +22,8 @@ export type ModelSourcesOptions = {
   maxRows: number;
   /** @returns the rows that came, 0 for what was no frame. */
   onMessage: (source: FrameSource, message: PulledMessage) => number;
+  /** It was on its way when the sources were stopped. */
+  onLate: (source: FrameSource, message: PulledMessage) => void;
   /** A consumer has become ready, or a pull ended: ask again. */
   onIdle: () => void;
   onPull: (source: FrameSource, messages: number) => void;
@@ -63,7 +65,6 @@ export class ModelSources {
       .map(({ rank }) => rank);
   }
 
-  /** What the server still sends is lost on the way and delivered again after `ack_wait`. */
   async stop(): Promise<void> {
     await Promise.all([...this.#requests, ...this.#jobs].map(({ pull }) => pull.stop()));
   }
@@ -83,7 +84,7 @@ export class ModelSources {
   }
 
   #source(spec: ConsumerSpec, trafficClass: TrafficClass, rank: number, durable: boolean): Source {
-    const { bus, clock, model, maxRows, onIdle, onMessage } = this.#options;
+    const { bus, clock, model, maxRows, onIdle, onMessage, onLate } = this.#options;
     const receive = (message: PulledMessage) => {
       source.quietSinceMs = clock.now();
       const rows = onMessage(source, message);
@@ -98,7 +99,7 @@ export class ModelSources {
       ackWaitMs: spec.ackWaitMs,
       maxDeliver: spec.maxDeliver,
       size: new FrameSize(durable ? 1 : maxRows / 8),
-      pull: new PullSource(bus, spec, receive, onIdle),
+      pull: new PullSource(bus, spec, receive, onIdle, (message) => onLate(source, message)),
     };
     return source;
   }

@@ -1,10 +1,19 @@
 import type { Bus } from '@spillway/bus/bus';
 import { bury, storeResult } from '@spillway/bus/job-end';
+import type { TrafficClass } from '@spillway/contracts/classes';
 import { deadJob, errorMessage } from '@spillway/contracts/job-messages';
-import { type ReplyFrame, replyFrameCodec, workFrameCodec } from '@spillway/contracts/messages';
+import {
+  type ReplyFrame,
+  replyFrameCodec,
+  type WorkFrame,
+  type WorkItem,
+  workFrameCodec,
+} from '@spillway/contracts/messages';
 import { jobsSubject, workSubject } from '@spillway/contracts/subjects';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { wallClock } from '@spillway/lifecycle/clock';
+import type { FrameMessage } from '../core/frames.ts';
+import { MOST } from '../core/returns.ts';
 import type { Work } from '../core/work.ts';
 
 const NO_BYTES = new Uint8Array(0);
@@ -31,25 +40,61 @@ export function refuseExpired(bus: Bus, work: readonly Work[], nowMs: number): v
 /** Tells the gateways that these requests failed: one message for each inbox. A lost one costs the wait for the deadline. */
 export function refuseRequests(bus: Bus, work: readonly Work[], error: SpillwayError): void {
   for (const [replyTo, mine] of Map.groupBy(work, ({ frame }) => frame.replyTo)) {
-    const reply: ReplyFrame = {
-      worker: '',
-      batchId: '',
-      model: mine[0]?.model ?? '',
-      version: '',
-      variant: '',
-      batchRows: 0,
-      runMs: 0,
-      closedBy: '',
-      items: mine.map(({ item, agedMs }) => ({
-        seq: item.seq,
-        errorCode: error.code,
-        errorMessage: error.message,
-        errorReason: error.reason ?? '',
-        tensors: NO_BYTES,
-        queueMs: agedMs,
-      })),
-    };
-    bus.publish(replyTo, replyFrameCodec.encode(reply));
+    const requests = mine.map(({ item: { seq }, agedMs }) => ({ seq, agedMs }));
+    refuse(bus, { replyTo, model: mine[0]?.model ?? '' }, requests, error);
+  }
+}
+
+function refuse(
+  bus: Bus,
+  { replyTo, model }: Pick<WorkFrame, 'replyTo' | 'model'>,
+  requests: readonly { seq: number; agedMs: number }[],
+  error: SpillwayError,
+): void {
+  const reply: ReplyFrame = {
+    worker: '',
+    batchId: '',
+    model,
+    version: '',
+    variant: '',
+    batchRows: 0,
+    runMs: 0,
+    closedBy: '',
+    items: requests.map(({ seq, agedMs }) => ({
+      seq,
+      errorCode: error.code,
+      errorMessage: error.message,
+      errorReason: error.reason ?? '',
+      tensors: NO_BYTES,
+      queueMs: agedMs,
+    })),
+  };
+  bus.publish(replyTo, replyFrameCodec.encode(reply));
+}
+
+/**
+ * Sends a frame again that JetStream delivers no more. Batchers may have died of it, so for each of its requests that counts as a
+ * lost worker does. @returns how many requests have a new message, and how many were answered instead.
+ */
+export async function reissueFrame(
+  bus: Bus,
+  frame: WorkFrame,
+  subject: string,
+): Promise<{ again: number; refused: number }> {
+  const items = frame.items.map((item) => ({ ...item, losses: (item.losses ?? 0) + 1 }));
+  const [again, refused] = [
+    items.filter(({ losses }) => losses < MOST.losses),
+    items.filter(({ losses }) => losses >= MOST.losses),
+  ];
+  const unaged = (some: readonly WorkItem[]) => some.map(({ seq }) => ({ seq, agedMs: 0 }));
+  if (refused.length > 0) refuse(bus, frame, unaged(refused), LOST);
+  if (again.length === 0) return { again: 0, refused: refused.length };
+  try {
+    await bus.publishToStream(subject, workFrameCodec.encode({ ...frame, items: again }));
+    return { again: again.length, refused: refused.length };
+  } catch {
+    refuse(bus, frame, unaged(again), LOST);
+    return { again: 0, refused: items.length };
   }
 }
 
@@ -87,7 +132,17 @@ export async function buryJob(bus: Bus, work: Work, error: SpillwayError): Promi
  * Gives a job that waits on its last delivery to somebody else: as a new message, for the old one would not be delivered again. A
  * crash in between leaves both; the result of the first to run stands.
  */
-export async function reissueJob(bus: Bus, { frame, model, trafficClass }: Work): Promise<void> {
-  await bus.publishToStream(jobsSubject(trafficClass, model), frame.message.payload);
-  frame.message.term();
+export function reissueJob(bus: Bus, { frame, model, trafficClass }: Work): Promise<void> {
+  return reissueMessage(bus, { model, trafficClass, durable: true }, frame.message);
+}
+
+/** As a new message, for this one was delivered for the last time. @throws SpillwayError UNAVAILABLE, or OVERLOADED: it stays. */
+export async function reissueMessage(
+  bus: Bus,
+  { model, trafficClass, durable }: { model: string; trafficClass: TrafficClass; durable: boolean },
+  message: Pick<FrameMessage, 'payload' | 'term'>,
+): Promise<void> {
+  const subject = durable ? jobsSubject(trafficClass, model) : workSubject(trafficClass, model);
+  await bus.publishToStream(subject, message.payload);
+  message.term();
 }

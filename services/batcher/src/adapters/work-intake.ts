@@ -4,12 +4,12 @@ import { classRank } from '@spillway/contracts/classes';
 import type { Clock } from '@spillway/lifecycle/clock';
 import { crashPoint } from '@spillway/lifecycle/crash-point';
 import type { Dispatcher } from '../core/dispatcher.ts';
-import { handBack, takeStranded } from '../core/hand-back.ts';
+import { handBack, takeStranded, takeStrandedJobs } from '../core/hand-back.ts';
 import { ackWaitMs, pullWindows, type WindowLimits } from '../core/pull-windows.ts';
 import type { BatcherTelemetry } from '../telemetry.ts';
 import type { FrameReader, FrameSource } from './frame-reader.ts';
 import { ModelSources } from './model-sources.ts';
-import { QUEUE_FULL, refuseRequests, reissueRequests } from './refusals.ts';
+import { QUEUE_FULL, refuseRequests, reissueJob, reissueMessage, reissueRequests } from './refusals.ts';
 
 /** A worker that neither runs nor asks for a batch of a model for so long does not serve it here. */
 const NOT_SERVED_AFTER_MS = 200;
@@ -71,12 +71,20 @@ export class WorkIntake {
     }
   }
 
-  /** Closes what has not been served for a while: its workers are connected and give their credits to another batcher. */
+  /**
+   * Closes what has not been served for a while: its workers are connected and give their credits to another batcher. And gives away
+   * what came back since a model was closed: from a worker that leaves, and cannot run it.
+   */
   sweep(): void {
-    const { clock, dispatcher } = this.#options;
+    const { bus, clock, dispatcher } = this.#options;
     for (const [model, open] of this.#open) {
       if (dispatcher.credits.serving(model)) open.servedAtMs = clock.now();
       else if (clock.now() - open.servedAtMs > NOT_SERVED_AFTER_MS) this.#close(model, open);
+    }
+    if (this.#stopped || !bus.up) return;
+    for (const [model, { requests, jobs }] of dispatcher.models()) {
+      const waits = !requests.empty || !jobs.empty;
+      if (waits && !this.#open.has(model) && !dispatcher.credits.hasHome(model)) this.#giveAway(model);
     }
   }
 
@@ -106,6 +114,10 @@ export class WorkIntake {
       ackWaitMs: ackWaitMs(slots),
       maxRows,
       onMessage: (source, message) => this.#receive(source, message),
+      onLate: (source, message) => {
+        if (message.deliveries < source.maxDeliver) message.nak();
+        else reissueMessage(bus, source, message).catch(() => undefined); // then it is found as one that is delivered no more
+      },
       onIdle: () => wake(model),
       onPull: telemetry.pulled,
     });
@@ -118,11 +130,19 @@ export class WorkIntake {
   }
 
   #close(model: string, open: Open): void {
-    const { bus, dispatcher, telemetry } = this.#options;
     this.#open.delete(model);
     void open.sources.stop(); // first: else what goes back would come straight here again
-    telemetry.intake(model, 'closed', handBack(dispatcher, model, 'all'));
+    this.#options.telemetry.intake(model, 'closed', this.#giveAway(model));
+  }
+
+  /** @returns how many frames went back to JetStream. */
+  #giveAway(model: string): number {
+    const { bus, dispatcher } = this.#options;
+    const frames = handBack(dispatcher, model, 'all');
     reissueRequests(bus, takeStranded(dispatcher, model));
+    if (dispatcher.credits.hasHome(model) || !bus.up) return frames;
+    for (const job of takeStrandedJobs(dispatcher, model)) reissueJob(bus, job).catch(() => undefined); // stuck: a gateway ends it
+    return frames;
   }
 
   #receive(source: FrameSource, message: PulledMessage): number {

@@ -15,10 +15,15 @@ export function handBack(dispatcher: Dispatcher, model: string, which: 'all' | '
   return frames.size;
 }
 
-/** When the last worker is lost: takes out the requests whose frame is acknowledged. They need a new message. */
+/**
+ * When nobody takes batches of the model here any more: takes out the requests that `handBack` had to leave, whose frame is
+ * acknowledged or on its last delivery. They need a new message.
+ */
 export function takeStranded(dispatcher: Dispatcher, model: string): Work[] {
-  if (dispatcher.credits.slotsOf(model).length > 0) return [];
-  return dispatcher.queues(model)?.requests.remove(({ frame }) => !frame.held) ?? [];
+  if (dispatcher.credits.hasHome(model)) return [];
+  const stranded = dispatcher.queues(model)?.requests.remove(({ frame }) => !frame.held || frame.lastDelivery) ?? [];
+  dispatcher.drop(stranded);
+  return stranded;
 }
 
 /** Takes out the jobs that `handBack` had to leave: they are on their last delivery and need a new message. */

@@ -10,7 +10,7 @@ export type Cause = 'losses' | 'hangs' | 'returns';
  * A request comes back this often. One that ends or hangs what runs it must not end or hang all; a batch that was not started
  * has harmed nobody.
  */
-const MOST: Record<Cause, number> = { losses: 2, hangs: 3, returns: 4 };
+export const MOST: Record<Cause, number> = { losses: 2, hangs: 3, returns: 4 };
 /** From here on it runs alone, so that the others of its batch do not suffer with it. A worker may be lost for reasons of its own. */
 const ALONE: Record<Cause, number> = { losses: Number.POSITIVE_INFINITY, hangs: 2, returns: Number.POSITIVE_INFINITY };
 /** Until a job whose worker was lost is delivered again: at once would be to this batcher, before it knows who is left to run it. */

@@ -1,6 +1,7 @@
 import type { Bus } from '@spillway/bus/bus';
 import { connectBus } from '@spillway/bus/connect';
 import { openBucket } from '@spillway/bus/kv';
+import { type LeaseWatch, watchLeases } from '@spillway/bus/leases';
 import { MODELS, type ModelRecord } from '@spillway/contracts/buckets';
 import type { TrafficClass } from '@spillway/contracts/classes';
 import {
@@ -18,7 +19,7 @@ import {
   workFrameCodec,
 } from '@spillway/contracts/messages';
 import { cancelSubject, healthSubject, jobsSubject, workSubject } from '@spillway/contracts/subjects';
-import type { Clock } from '@spillway/lifecycle/clock';
+import { type Clock, monotonicClock } from '@spillway/lifecycle/clock';
 import { type DialledDuplex, dialDuplex } from '@spillway/rpc/duplex';
 import { startNatsServer, type TestServer } from '@spillway/testing/nats-server';
 import { until } from '@spillway/testing/until';
@@ -97,6 +98,11 @@ export class TestWorker {
   async batch(index: number): Promise<Batch> {
     await until(`batch ${index} of ${this.instance}`, () => this.batches.length > index);
     return this.batches[index] as Batch;
+  }
+
+  /** It asks for nothing more. */
+  goodbye(): void {
+    this.#link.send({ goodbye: {} });
   }
 
   /** Its stream ends, as if it were killed. */
@@ -209,11 +215,14 @@ export class MeshBench implements AsyncDisposable {
   readonly nats: TestServer;
   readonly gateway: TestGateway;
   readonly #stack: AsyncDisposableStack;
+  readonly #batchers: LeaseWatch;
 
   private constructor(nats: TestServer, gateway: TestGateway, stack: AsyncDisposableStack) {
     this.nats = nats;
     this.gateway = gateway;
     this.#stack = stack;
+    this.#batchers = watchLeases(gateway.bus, 'batcher', monotonicClock);
+    stack.defer(() => this.#batchers.stop());
   }
 
   static async start(record: Partial<ModelRecord> = {}): Promise<MeshBench> {
@@ -233,7 +242,10 @@ export class MeshBench implements AsyncDisposable {
       LOG_LEVEL: 'silent',
     });
     const batcher = this.#stack.use(await startBatcher(config, clock));
-    return Object.assign(batcher, { address: `127.0.0.1:${batcher.ports.grpc}` });
+    const address = `127.0.0.1:${batcher.ports.grpc}`;
+    // What it subscribed to before it wrote its lease, the server knows by then.
+    await until('its lease', () => this.#batchers.list().some((lease) => lease.address === address));
+    return Object.assign(batcher, { address });
   }
 
   /** One line of a batcher's metrics; 0 if it is not there. */

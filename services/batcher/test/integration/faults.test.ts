@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DLQ_STREAM, JOBS_STREAM, workStream } from '@spillway/contracts/streams';
+import { type PulledMessage, PullSource } from '@spillway/bus/pull';
+import type { Batch } from '@spillway/contracts/messages';
+import { DLQ_STREAM, JOBS_STREAM, workConsumer, workStream } from '@spillway/contracts/streams';
 import { until } from '@spillway/testing/until';
 import { item, MeshBench } from './bench.ts';
 
@@ -65,6 +67,56 @@ test('a worker that gives its credits to another batcher does not keep requests 
   moving.done(batch); // and no further credit: its home is elsewhere now
   await until('the others ran there', () => there.seqs().length >= 2);
   assert.deepEqual(there.seqs().sort(), [2, 3]);
+});
+
+test('what a leaving worker gives back after the last of its kind has gone runs at another batcher', async () => {
+  await using bench = await MeshBench.start();
+  const [one, two] = [await bench.batcher(), await bench.batcher()];
+  const leaving = bench.worker(one, { instance: 'a', credits: 1 });
+  await bench.gateway.publish('standard', [item(1)]);
+  const batch = await leaving.batch(0);
+  leaving.goodbye();
+  const staying = bench.worker(two, { instance: 'b', credits: 1 });
+  await until('the first batcher has let go of the model', async () => {
+    const closed = await bench.metric(one, 'spillway_batcher_free_credits', { model: 'm' });
+    return closed === 0 && staying.up;
+  });
+  leaving.done(batch, { notStarted: true });
+  await staying.batch(0);
+  assert.deepEqual(staying.seqs(), [1]);
+});
+
+test('a frame whose deliveries all went astray is sent again, and not for ever', async () => {
+  await using bench = await MeshBench.start();
+  const batcher = await bench.batcher();
+  const { bus } = bench.gateway;
+  /** Pulls the frame as often as it is delivered, and never says a word. */
+  const loseAll = async (): Promise<void> => {
+    let deliveries = 0;
+    let isAnother = false;
+    const take = (message: PulledMessage): void => {
+      isAnother = message.deliveries < deliveries;
+      deliveries = message.deliveries;
+      if (isAnother) message.nak();
+      else source.request(1);
+    };
+    const source: PullSource = new PullSource(bus, workConsumer('standard', 'm', 250), take, () => source.request(1));
+    source.start();
+    await until('it is sent again or answered', () => isAnother || bench.gateway.replies.length > 0);
+    await source.stop();
+  };
+  await bench.gateway.publish('standard', [item(1)]);
+  await loseAll();
+  const worker = bench.worker(batcher, { credits: 1 });
+  await worker.batch(0);
+  assert.deepEqual(worker.seqs(), [1]);
+  worker.done(worker.batches[0] as Batch);
+  await worker.close();
+
+  await bench.gateway.publish('standard', [item(2, { losses: 1 })]); // as if it had been sent again before
+  await loseAll();
+  const [reply] = bench.gateway.replies;
+  assert.deepEqual([reply?.seq, reply?.errorCode, reply?.errorReason], [2, 'BACKEND_FAILED', 'worker_lost']);
 });
 
 test('two batchers share one consumer: every frame runs once', async () => {
