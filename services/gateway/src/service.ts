@@ -104,20 +104,20 @@ export async function startGateway(config: GatewayConfig): Promise<Gateway> {
     onFault: (lever) => log.warn({ lever }, 'a lever cannot be read and has no effect'),
   });
   opening.defer(() => leverWatch.stop());
-  waitingFor.add('keys');
-  await Promise.all([keyWatch.loaded, leverWatch.loaded]);
-  waitingFor.delete('keys');
-  catalogue.onChange((model, record) => {
-    if (record === undefined) admission.removeModel(model);
-    else admission.setModel(record);
-  });
-
   const control = opening.use(
     modelControl({
       ...{ bus, workers, wallClock, catalogue, limitMs: config.modelControlLimitMs },
       onFault: (err) => log.warn({ err }, 'a command for a model is on no record'),
     }),
   );
+  waitingFor.add('keys');
+  await Promise.all([keyWatch.loaded, leverWatch.loaded, control.loaded]);
+  waitingFor.delete('keys');
+  catalogue.onChange((model, record) => {
+    if (record === undefined) admission.removeModel(model);
+    else admission.setModel(record);
+  });
+
   const counted = new ModelStatistics();
   const statistics = opening.use(exchangeStatistics({ bus, clock, wallClock, counted }));
   const pacer = new FramePacer(() => pipeline.flush().map(publisher.publish));

@@ -18,6 +18,8 @@ import type { Identity } from '../core/request.ts';
 import type { ModelCatalogue } from './model-catalogue.ts';
 
 export type ModelControl = Disposable & {
+  /** The commands of before are known: until then one of them would be taken for that of another caller. */
+  loaded: Promise<void>;
   /**
    * Resolves when every live worker is done.
    * @throws SpillwayError `UNSUPPORTED` (off, or something that is never taken), `MODEL_NOT_FOUND`, `BACKEND_FAILED` with what a
@@ -84,6 +86,7 @@ export function modelControl({
   };
 
   return {
+    loaded: watch.loaded,
     command: async (wanted, model, request, { tenant, keyId }) => {
       const refusal = refusedRequest(request) ?? refusedByWorkers(workers.list());
       if (refusal !== undefined) throw refusal;
