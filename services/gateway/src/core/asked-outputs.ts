@@ -1,6 +1,7 @@
 import type { ModelRecord } from '@spillway/contracts/buckets';
-import { SpillwayError } from '@spillway/errors/spillway-error';
+import type { SpillwayError } from '@spillway/errors/spillway-error';
 import { topClasses } from './classification.ts';
+import { bad } from './invalid-request.ts';
 import type { Answer, TensorValue } from './request.ts';
 
 /** Which outputs a request wants, and of which only the best classes. The same behind HTTP and gRPC. */
@@ -14,8 +15,6 @@ export type OutputSelection = {
   /** What the classes of an output are called, by its name. */
   labels?: Record<string, string[]> | undefined;
 };
-
-const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
 
 export const MAX_OUTPUTS = 64;
 

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { SpillwayError } from '@spillway/errors/spillway-error';
+import { bad } from './invalid-request.ts';
 import { readTimestamp } from './timestamp.ts';
 
 /** A message that may be a CloudEvent. Header names are looked up without regard to case. */
@@ -26,8 +27,6 @@ export type CloudEvent = {
 
 /** An attribute becomes part of the result, and of what is hashed into the name of a job. */
 const MAX_ATTRIBUTE_CHARACTERS = 512;
-
-const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
 
 const EVENT_TYPE = /^application\/cloudevents/i;
 

@@ -5,6 +5,7 @@ import { parseEventsSubject } from '@spillway/contracts/subjects';
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import type { CloudEvent } from './cloud-events.ts';
 import type { EventMessage, OpenedEvent } from './event-envelope.ts';
+import { bad } from './invalid-request.ts';
 import { readInferCall } from './oip-infer.ts';
 import type { Identity, InferRequest } from './request.ts';
 import { lowerByPriority, readHeaderLength, readMetadata, smallerBudget } from './request-metadata.ts';
@@ -32,8 +33,6 @@ export type EventRules = {
  * the result shall hold; empty: all.
  */
 export type EventRequest = { request: InferRequest; deadlineMs: number; outputs: string[] };
-
-const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
 
 function versionOf(text: string | undefined, at: string): string {
   if (text === undefined || isName(text)) return text ?? '';

@@ -1,6 +1,7 @@
 import type { ModelRecord, TensorSpec } from '@spillway/contracts/buckets';
 import { elementCount } from '@spillway/contracts/tensor';
 import { SpillwayError } from '@spillway/errors/spillway-error';
+import { bad } from './invalid-request.ts';
 import { parseFor } from './json-body.ts';
 import { tensorDataToJson, tensorFromJson } from './oip-json.ts';
 import { isObject, type RequestParameters, requestParameters } from './oip-parameters.ts';
@@ -16,8 +17,6 @@ export type GenerateCall = Omit<RequestParameters, 'binaryByDefault'> & {
   /** The output that the answer calls `text_output`; undefined: each has its own name. */
   textOutput: string | undefined;
 };
-
-const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
 
 /** Parameters that mean the same at every door, also where an input of the model has their name. */
 const EVERYWHERE = /^(priority|timeout|spillway_.*)$/;

@@ -1,5 +1,5 @@
 import { isName } from '@spillway/contracts/names';
-import { SpillwayError } from '@spillway/errors/spillway-error';
+import { bad } from './invalid-request.ts';
 import { parseInferJson, readInferJson } from './oip-infer.ts';
 import type { TensorValue } from './request.ts';
 
@@ -16,8 +16,6 @@ export type JobLine = {
 
 /** A line is JSON throughout: no bytes of tensors follow it. */
 const NO_BYTES = new Uint8Array(0);
-
-const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
 
 /** @throws SpillwayError `INVALID_REQUEST` naming the member. */
 export function readJobLine(text: string): JobLine {

@@ -1,5 +1,5 @@
 import { bytesOf, type DataTypeName, elementCount } from '@spillway/contracts/tensor';
-import { SpillwayError } from '@spillway/errors/spillway-error';
+import { bad } from './invalid-request.ts';
 import { broken, FIXED32, FIXED64, LENGTH, VARINT, WireReader } from './wire-reader.ts';
 
 /**
@@ -34,8 +34,6 @@ const FIELD_OF: Partial<Record<DataTypeName, number>> = {
   FP64: 7,
   BYTES: BYTES_CONTENTS,
 };
-
-const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
 
 const elementType = (datatype: DataTypeName): number => {
   if (datatype === 'FP32') return FIXED32;

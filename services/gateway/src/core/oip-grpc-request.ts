@@ -1,6 +1,6 @@
 import type { DataTypeName } from '@spillway/contracts/tensor';
-import { SpillwayError } from '@spillway/errors/spillway-error';
 import { addClasses, addOutput, type OutputSelection } from './asked-outputs.ts';
+import { bad } from './invalid-request.ts';
 import { dataFromContents } from './oip-grpc-contents.ts';
 import { flagOf, readParameter, text, wholeNumber } from './oip-grpc-parameters.ts';
 import { datatypeFromJson } from './oip-json.ts';
@@ -43,8 +43,6 @@ type Input = { name: string; datatype: DataTypeName; shape: number[]; contents: 
 
 const MAX_TENSORS = 64;
 const MAX_RANK = 32;
-
-const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
 
 /**
  * Reads a serialized ModelInferRequest. Tensors are views of `message` where they can be; their sizes are held against the

@@ -1,6 +1,6 @@
 import { DATA_TYPES, elementCount } from '@spillway/contracts/tensor';
-import { SpillwayError } from '@spillway/errors/spillway-error';
 import { addClasses, addOutput, type OutputSelection, selectOutputs } from './asked-outputs.ts';
+import { bad } from './invalid-request.ts';
 import { parseObject, parseObjectExactly, textOf } from './json-body.ts';
 import { datatypeFromJson, shapeFromJson, tensorDataToJson, tensorFromJson } from './oip-json.ts';
 import {
@@ -28,8 +28,6 @@ export type InferCall = Omit<RequestParameters, 'binaryByDefault'> & {
   inputs: TensorValue[];
   asked: AskedOutputs;
 };
-
-const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
 
 const isOf64Bits = (input: unknown): boolean =>
   isObject(input) && (input['datatype'] === 'INT64' || input['datatype'] === 'UINT64');

@@ -8,12 +8,10 @@ import {
   packBytes,
 } from '@spillway/contracts/tensor';
 import { tensorText } from '@spillway/contracts/tensor-text';
-import { SpillwayError } from '@spillway/errors/spillway-error';
+import { bad } from './invalid-request.ts';
 import type { TensorValue } from './request.ts';
 
 /** JSON ⇄ tensors of the Open Inference Protocol v2. A value that does not fit its type is refused, never rounded or wrapped. */
-
-const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
 
 const RANGES: Partial<Record<DataTypeName, [number, number]>> = {
   UINT8: [0, 0xff],

@@ -1,12 +1,12 @@
 import { SpillwayError } from '@spillway/errors/spillway-error';
 import { type AcceptedRungs, readAccept } from './accept.ts';
+import { bad } from './invalid-request.ts';
 import { type ReceiptPlace, readReceiptPlace } from './receipt-fields.ts';
 
 /** The `parameters` of an infer request in JSON: flat, each value a string, a number or a boolean; null is absent. */
 
 export type Json = Record<string, unknown>;
 
-const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
 const unsupported = (message: string): SpillwayError => new SpillwayError('UNSUPPORTED', message);
 
 export const isObject = (value: unknown): value is Json =>

@@ -1,9 +1,8 @@
 import type { ModelRecord } from '@spillway/contracts/buckets';
 import { DATA_TYPES, elementCount, packBytes } from '@spillway/contracts/tensor';
 import { SpillwayError } from '@spillway/errors/spillway-error';
+import { bad } from './invalid-request.ts';
 import type { InferCall } from './oip-infer.ts';
-
-const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
 
 /**
  * The raw form of an infer request (`Inference-Header-Content-Length: 0`): the body is the data of the model's only input, one

@@ -1,5 +1,6 @@
 import type { ModelRecord, TensorSpec } from '@spillway/contracts/buckets';
 import { SpillwayError } from '@spillway/errors/spillway-error';
+import { bad } from './invalid-request.ts';
 import { parseFor } from './json-body.ts';
 import { tensorFromJson } from './oip-json.ts';
 import { isObject, type Json } from './oip-parameters.ts';
@@ -15,8 +16,6 @@ export type PlainCall = {
   form: 'one' | 'rows' | 'columns';
   model: ModelRecord;
 };
-
-const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
 
 /** @throws SpillwayError `INVALID_REQUEST` naming the member, `MODEL_NOT_FOUND` without a model. */
 export function readPlainBody(body: Buffer, model: ModelRecord | undefined): PlainCall {

@@ -1,9 +1,8 @@
 import type { ModelRecord, TensorSpec } from '@spillway/contracts/buckets';
 import { DATA_TYPES, elementCount, unpackBytes } from '@spillway/contracts/tensor';
-import { SpillwayError } from '@spillway/errors/spillway-error';
+import { bad } from './invalid-request.ts';
 import type { InferRequest, TensorValue } from './request.ts';
 
-const bad = (message: string): SpillwayError => new SpillwayError('INVALID_REQUEST', message);
 const text = (shape: readonly number[]): string => `[${shape.join(',')}]`;
 const expectedShape = (spec: TensorSpec, batches: boolean): string => text(batches ? [-1, ...spec.dims] : spec.dims);
 
