@@ -31,8 +31,12 @@ export type Outage = { fromMs: number; goneMs: number; backMs: number };
 export const wasInFlightAt = (op: Operation, outage: Pick<Outage, 'fromMs' | 'goneMs'>): boolean =>
   op.startMs <= outage.goneMs && op.endMs >= outage.fromMs;
 
-/** Refused because it would have been late, while the test machine kept its processors from the mesh: no fault of the mesh. */
-export const wasCrowdedOut = (op: Operation): boolean => op.error === 'OVERLOADED' && op.crowded;
+/**
+ * Refused because it would have been late, or because NATS did not answer in a second, while the test machine kept its processors from
+ * the mesh: no fault of the mesh.
+ */
+export const wasCrowdedOut = (op: Operation): boolean =>
+  op.crowded && (op.error === 'OVERLOADED' || (op.error === 'UNAVAILABLE' && op.reason === 'bus'));
 
 /** And expired for the same reason. */
 export const wasStarved = (op: Operation): boolean =>

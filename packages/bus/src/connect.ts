@@ -5,7 +5,7 @@ import { SpillwayError } from '@spillway/errors/spillway-error';
 import { monotonicClock } from '@spillway/lifecycle/clock';
 import type { Bus, BusFact, PublishOptions, StreamPublishOptions } from './bus.ts';
 import { NatsClient } from './nats-client.ts';
-import { MAX_PUBLISHES_IN_FLIGHT, PubAcks } from './pub-acks.ts';
+import { EXPIRE_EVERY_MS, MAX_PUBLISHES_IN_FLIGHT, PubAcks } from './pub-acks.ts';
 
 export type BusOptions = {
   url: string;
@@ -20,7 +20,6 @@ export type BusOptions = {
 export type BusInternals = Bus & { readonly client: NatsClient };
 
 const RETRY_MS = 50;
-const EXPIRE_EVERY_MS = 250;
 
 /** What every call fails with at once while there is no connection: the client itself would wait for one. */
 export const away = (): SpillwayError =>

@@ -13,6 +13,8 @@ type Waiting = {
 /** Larger unacknowledged windows starve the consumers of the same stream. */
 export const MAX_PUBLISHES_IN_FLIGHT = 2_048;
 const SLOTS = 2 * MAX_PUBLISHES_IN_FLIGHT; // at most half full: a free one is always near
+/** How often `expire` is to be called. */
+export const EXPIRE_EVERY_MS = 250;
 const STREAM_FULL = 10_077;
 const NO_RESPONDERS = 503;
 
@@ -45,9 +47,11 @@ export class PubAcks {
   readonly #slots = new Array<Waiting | undefined>(SLOTS).fill(undefined);
   #inFlight = 0;
   #lastSeq = 0;
+  #lookedAtMs: number;
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.#lookedAtMs = clock.now();
   }
 
   get inFlight(): number {
@@ -100,9 +104,17 @@ export class PubAcks {
     this.#take(token)?.reject(error);
   }
 
-  /** Call every few hundred ms. */
+  /**
+   * To be called every `EXPIRE_EVERY_MS`. For as long as it was not called this process stood still, and perhaps the whole machine,
+   * with the server on it: that is no waiting.
+   */
   expire(): void {
     const now = this.#clock.now();
+    const unlookedMs = now - this.#lookedAtMs;
+    this.#lookedAtMs = now;
+    if (unlookedMs > 2 * EXPIRE_EVERY_MS) {
+      for (const waiting of this.#slots) if (waiting !== undefined) waiting.expiresAtMs += unlookedMs;
+    }
     this.#end(({ expiresAtMs }) => expiresAtMs <= now, 'the stream did not acknowledge in time');
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ManualClock } from '@spillway/lifecycle/manual-clock';
-import { PubAcks, refusalOf } from '../src/pub-acks.ts';
+import { EXPIRE_EVERY_MS, PubAcks, refusalOf } from '../src/pub-acks.ts';
 import { parseAckSubject } from '../src/pull.ts';
 
 test('both forms of an acknowledgement subject are read', () => {
@@ -37,4 +37,16 @@ test('an acknowledgement settles its own publish; what is not acknowledged in ti
   await assert.rejects(second.ack, { code: 'UNAVAILABLE' });
   acks.settle(ackOf(second.token, { stream: 'S', seq: 6 })); // late: ignored
   assert.equal(acks.inFlight, 0);
+});
+
+test('while nobody looked the machine stood still, the server perhaps with it: that is no waiting', async () => {
+  const clock = new ManualClock();
+  const acks = new PubAcks(clock);
+  const { ack } = acks.expect(EXPIRE_EVERY_MS);
+  clock.advance(60_000);
+  acks.expire();
+  assert.equal(acks.inFlight, 1);
+  clock.advance(EXPIRE_EVERY_MS);
+  acks.expire();
+  await assert.rejects(ack, { code: 'UNAVAILABLE' });
 });
