@@ -54,7 +54,7 @@ export class GatewayNode {
       sim.every(LAG_SAMPLE_MS, LAG_SAMPLE_MS, () => {
         this.#utilization += UTILIZATION_WEIGHT * (Math.min(1, this.#busyMs / LAG_SAMPLE_MS) - this.#utilization);
         this.#busyMs = 0;
-        this.admission.observeLag(this.#lagMs, sim.now(), this.#utilization);
+        this.admission.observeLag(this.#lagMs, sim.now(), { utilization: this.#utilization, starved: 0 });
         return undefined;
       });
     }

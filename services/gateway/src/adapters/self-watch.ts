@@ -15,13 +15,13 @@ export type SelfWatch = Disposable & {
 };
 
 /**
- * How far this process is behind: the lateness of a timer and the share of time its loop works every 20 ms, the share of the heap
- * every 100 ms. A late loop that has little to do is starved by others: refusing requests would not help it.
+ * How far this process is behind: the lateness of a timer and what its loop does with its time every 20 ms, the share of the heap
+ * every 100 ms. A loop that has work and no processor is starved by others.
  */
 export function watchSelf(
   clock: Clock,
   sees: {
-    observeLag(lagMs: number, nowMs: number, utilization: number): void;
+    observeLag(lagMs: number, nowMs: number, use: { utilization: number; starved: number }): void;
     observeHeap(usedOverLimit: number): void;
   },
 ): SelfWatch {
@@ -30,14 +30,21 @@ export function watchSelf(
   let inTime = true;
   let samples = 0;
   let seen = performance.eventLoopUtilization();
+  let ran = process.threadCpuUsage();
+  let seenMs = clock.now();
   let utilization = 0;
+  let running = 0;
   let timer: NodeJS.Timeout;
   const sample = (): void => {
     const nowMs = clock.now();
     const lagMs = Math.max(0, nowMs - dueMs);
     utilization += WEIGHT * (performance.eventLoopUtilization(seen).utilization - utilization);
     seen = performance.eventLoopUtilization();
-    sees.observeLag(lagMs, nowMs, utilization);
+    const { user, system } = process.threadCpuUsage(ran);
+    ran = process.threadCpuUsage();
+    running += WEIGHT * ((user + system) / 1_000 / Math.max(1, nowMs - seenMs) - running);
+    seenMs = nowMs;
+    sees.observeLag(lagMs, nowMs, { utilization, starved: Math.max(0, utilization - running) });
     lateSinceMs = lagMs > UNREADY_LAG_MS ? Math.min(lateSinceMs, nowMs) : Number.POSITIVE_INFINITY;
     inTime = !(nowMs - lateSinceMs >= UNREADY_AFTER_MS);
     samples += 1;

@@ -2,7 +2,7 @@ import type { KeyRecord, Lever } from '@spillway/contracts/buckets';
 import type { GatewayLoad, LoadState } from '@spillway/contracts/messages';
 import { AdmittedModels } from './admitted-models.ts';
 import { Answers } from './answers.ts';
-import { CpuGuard } from './cpu-guard.ts';
+import { CpuGuard, type LoopUse } from './cpu-guard.ts';
 import { applyLevel, newEffects } from './effects.ts';
 import { type Around, imsPerCost, Ladder } from './ladder.ts';
 import { Levers } from './levers.ts';
@@ -205,9 +205,9 @@ export class Admission {
     else this.#models.get(model)?.onLoad(state, Math.max(0, transitMs), nowMs);
   }
 
-  /** How late the event loop was, every 20 ms, and the share of the last time in which it worked. */
-  observeLag(lagMs: number, nowMs: number, utilization = 1): void {
-    this.#guard.observe({ lagMs, utilization, isFlood: this.#models.anyFlooded(nowMs) });
+  /** How late the event loop was, every 20 ms, and how the last time was spent. */
+  observeLag(lagMs: number, nowMs: number, { utilization, starved }: LoopUse): void {
+    this.#guard.observe({ lagMs, utilization, starved, ...this.#models.flood(nowMs) });
   }
 
   observeHeap(usedOverLimit: number): void {

@@ -1,3 +1,4 @@
+import type { LoopSample } from './cpu-guard.ts';
 import { ModelAdmission } from './model-admission.ts';
 import type { AdmissionSettings } from './settings.ts';
 import type { TenantWeights } from './tenant-weights.ts';
@@ -46,10 +47,15 @@ export class AdmittedModels {
     for (const model of this.#models.values()) model.reweigh(this.#options.weights);
   }
 
-  anyFlooded(nowMs: number): boolean {
+  /** Whether any model is offered more than it can serve, lately and in the mean. */
+  flood(nowMs: number): Pick<LoopSample, 'isFlood' | 'excess'> {
     let isFlood = false;
-    for (const model of this.#models.values()) if (model.isFlooded(nowMs)) isFlood = true;
-    return isFlood;
+    let excess = 0;
+    for (const model of this.#models.values()) {
+      if (model.isFlooded(nowMs)) isFlood = true;
+      excess = Math.max(excess, model.excess);
+    }
+    return { isFlood, excess };
   }
 
   /** @returns The highest level of brown-out, and the shortest default deadline of a model with traffic (Infinity: there is none). */

@@ -25,6 +25,12 @@ const DOWN = 0.8;
 const MOST_DOWN = 0.4;
 const UP = 1.08;
 const SLOWLY_UP = 1.02;
+/** Of the time in which the loop had work, others had the processor for so much: refusing does not give it back. */
+const STARVED = 0.2;
+/** Then what the models can serve is let on, and so much more that a queue forms again: what is refused below that are answers. */
+const LEAST_EXCESS = 1.25;
+/** Unless the lag grows, sample by sample, for so long: there is no time even for that. */
+const HOPELESS = 4;
 /** Up to so many limits behind, the guard lets on at least this part of what is admitted: less would cost answers, not refusals. */
 const FAR = 2;
 const ROOM = 0.9;
@@ -34,12 +40,19 @@ const MOST_LAG_MS = 25;
 /** Counts of requests fade by this factor a sample. */
 const FADE = 0.95;
 
-export type LoopSample = {
-  lagMs: number;
-  /** Share of the time that the loop worked. */
+export type LoopUse = {
+  /** Share of the time in which the loop had work. */
   utilization: number;
+  /** Part of it: the loop had work, and others had the processor. */
+  starved: number;
+};
+
+export type LoopSample = LoopUse & {
+  lagMs: number;
   /** Some model is offered more than it can serve. */
   isFlood: boolean;
+  /** What models are offered of standard and bulk behind the guard, over what they can serve of it; the highest of all models. */
+  excess: number;
 };
 
 /**
@@ -70,7 +83,7 @@ export class CpuGuard {
   }
 
   /** To be called every 20 ms. */
-  observe({ lagMs, utilization, isFlood }: LoopSample): void {
+  observe({ lagMs, utilization, starved, isFlood, excess }: LoopSample): void {
     this.#meanLagMs += LAG_WEIGHT * (lagMs - this.#meanLagMs);
     const floodMs = Math.min(MOST_LIMIT_MS, Math.max(LEAST_LIMIT_MS, DEADLINE_SHARE * this.deadlineMs));
     const calmMs = Math.min(MOST_CALM_MS, Math.max(LEAST_CALM_MS, CALM_DEADLINE_SHARE * this.deadlineMs));
@@ -81,7 +94,8 @@ export class CpuGuard {
     this.#lastMs = lagMs;
     const isLate = lagMs > limitMs && utilization >= LEAST_UTILIZATION;
     this.#late = isLate ? this.#late + 1 : 0;
-    if (!isLate) this.#letOn(UP);
+    const costsAnswers = starved >= STARVED && excess <= LEAST_EXCESS && lagMs <= calmMs && this.#growing < HOPELESS;
+    if (!isLate || (isFlood && costsAnswers)) this.#letOn(UP);
     else if (isFlood && !isFalling && (this.#late >= 2 || this.share < 1)) this.#refuseMore(grownMs, FAR * floodMs);
     else if (!isFlood && this.#growing >= 2) this.#refuseMore(grownMs, FAR * calmMs);
     else if (!isFlood && this.#growing === 0) this.#letOn(SLOWLY_UP); // late by a number that stays: a closed loop

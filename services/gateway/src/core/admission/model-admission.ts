@@ -73,6 +73,14 @@ export class ModelAdmission {
     return wanted > capacity;
   }
 
+  /** What is offered of standard and bulk, over what vip leaves of the capacity. Infinity: as far as is known, it can serve nothing. */
+  get excess(): number {
+    const { offered, capacity } = this.view;
+    const wanted = offered[1]! + offered[2]!;
+    if (!(wanted > 0)) return 0;
+    return capacity > offered[0]! ? wanted / (capacity - offered[0]!) : Number.POSITIVE_INFINITY;
+  }
+
   /** Weights of tenants have changed. */
   reweigh(weights: TenantWeights): void {
     for (const control of this.classes) control.reweigh(weights);

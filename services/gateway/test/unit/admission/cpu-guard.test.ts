@@ -3,8 +3,10 @@ import { test } from 'node:test';
 import { seededRandom } from '@spillway/testing/seeded-random';
 import { CpuGuard } from '../../../src/core/admission/cpu-guard.ts';
 
-const flood = (lagMs: number) => ({ lagMs, utilization: 1, isFlood: true });
-const calm = (lagMs: number) => ({ lagMs, utilization: 1, isFlood: false });
+const flood = (lagMs: number, excess = 5) => ({ lagMs, utilization: 1, starved: 0, isFlood: true, excess });
+const calm = (lagMs: number) => ({ lagMs, utilization: 1, starved: 0, isFlood: false, excess: 0.5 });
+/** Others have the processor for half of the time. */
+const starved = (lagMs: number, excess: number) => ({ ...flood(lagMs, excess), starved: 0.5 });
 const newGuard = () => {
   const guard = new CpuGuard(seededRandom(1));
   guard.deadlineMs = 200;
@@ -27,9 +29,55 @@ test('one pause of the collector refuses nobody', () => {
 
 test('a loop that is late because others have the processor refuses nobody', () => {
   const guard = newGuard();
-  for (let i = 0; i < 50; i += 1) guard.observe({ lagMs: 20 + 5 * i, utilization: 0.3, isFlood: true });
+  for (let i = 0; i < 50; i += 1) guard.observe({ ...flood(20 + 5 * i), utilization: 0.3 });
   assert.equal(guard.share, 1);
   assert.ok(guard.lagMs <= 25, 'nor does prediction');
+});
+
+test('what the models could serve is let on, when the loop is late by others and by a number that stays', () => {
+  const guard = newGuard();
+  guard.deadlineMs = 5_000;
+  for (const lagMs of [0, 12, 24, 36, 48, 60]) guard.observe(flood(lagMs));
+  assert.ok(guard.share < 0.2);
+  for (let i = 0; i < 60; i += 1) guard.observe(starved(60 + (i % 3), 1.1));
+  assert.equal(guard.share, 1);
+});
+
+test('unless it is later and later: then the processor cannot even do that', () => {
+  const guard = newGuard();
+  let lagMs = 10;
+  for (let i = 0; i < 20; i += 1) {
+    guard.observe(starved(lagMs, 1.1));
+    lagMs *= 1.2;
+  }
+  assert.ok(guard.share < 0.2, `${guard.share}`);
+});
+
+test('callers of a closed loop who come back at once when they are refused do not keep a model from what it can serve', () => {
+  const guard = newGuard();
+  guard.deadlineMs = 5_000;
+  const [clients, perTurn, boundOfQueue] = [512, 20, 200]; // a turn of 20 ms serves twenty, and 400 of those that were refused come back
+  let queue = 0;
+  let served = 0;
+  let passed = perTurn;
+  guard.share = 0.02;
+  for (let turn = 0; turn < 500; turn += 1) {
+    const asking = Math.min(400, clients - queue);
+    let passing = 0;
+    for (let i = 0; i < asking; i += 1) {
+      if (!guard.allows(1)) continue;
+      passing += 1;
+      if (queue >= boundOfQueue) continue; // admission itself says no
+      guard.onAdmitted();
+      queue += 1;
+    }
+    const done = Math.min(queue, perTurn);
+    queue -= done;
+    if (turn >= 100) served += done;
+    passed += 0.1 * (passing - passed);
+    guard.observe(starved(30 + (turn % 4), passed / perTurn));
+  }
+  assert.ok(served >= 0.97 * 400 * perTurn, `${served} of ${400 * perTurn}`);
 });
 
 test('vip always goes on, and bulk pays before standard', () => {
