@@ -26,7 +26,7 @@ export class LoadMeter {
     leftCost: 0,
     costRate: 0,
   }));
-  /** Mean cost of a row. */
+  /** Mean cost of a row; 1 until `knowsCost`. */
   costPerRow = 1;
   #ratesAtMs: number;
   #busyAtMs = Number.NEGATIVE_INFINITY;
@@ -34,6 +34,10 @@ export class LoadMeter {
 
   constructor(nowMs: number) {
     this.#ratesAtMs = nowMs;
+  }
+
+  get knowsCost(): boolean {
+    return this.#frames > 0;
   }
 
   /** A frame came with so many rows and so much cost. */

@@ -226,7 +226,7 @@ export class ModelQueues {
       runTimes: capacity.reference?.runTimes() ?? [],
       operatingRows: capacity.operatingRows,
       fill: capacity.fill,
-      costPerRow: meter.costPerRow,
+      costPerRow: meter.knowsCost ? meter.costPerRow : 0,
       hopMs: this.hopMs(slots),
     };
   }

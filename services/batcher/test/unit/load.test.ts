@@ -72,6 +72,11 @@ test('declared costs become instance time by their mean for a row', () => {
   const bench = new Bench();
   bench.worker('w', 1, { maxBatchSize: 32, runMsOne: 4.5, runMsFull: 20 });
   bench.dispatcher.tick(bench.clock.now());
+  assert.equal(
+    bench.dispatcher.loadOf('m', bench.clock.now()).costPerRow,
+    0,
+    'nothing is known before the first request',
+  );
   for (let seq = 1; seq <= 40; seq += 1) bench.frame([item(seq, { rows: 2, cost: 100 })]);
   const { costPerRow, backlog } = bench.dispatcher.loadOf('m', bench.clock.now());
   near(costPerRow, 50);

@@ -19,7 +19,8 @@ export class ServiceTimes {
   hopMs = 0;
   /** True once any batcher has told a run time: before, costs cannot be told. */
   known = false;
-  #costPerRow = 1;
+  /** 0: no batcher has seen a request. */
+  #costPerRow = 0;
   readonly #lines = new Map<string, Line>();
 
   update(batchers: readonly Sender<BatcherLoad>[]): void {
@@ -51,9 +52,9 @@ export class ServiceTimes {
     return line === undefined ? 0 : (line.baseMs + line.rowMs * rows) * line.slow;
   }
 
-  /** ims of one unit of `WorkItem.cost`, in a batch of the operating size. */
-  imsPerCost(variant: string): number {
-    return this.imsPerRow(variant) / this.#costPerRow;
+  /** Of a request, in a batch of the operating size; by its rows until what they cost in the mean is known. */
+  imsOf(variant: string, { cost, rows }: { cost: number; rows: number }): number {
+    return this.imsPerRow(variant) * (this.#costPerRow > 0 ? cost / this.#costPerRow : rows);
   }
 
   imsPerRow(variant: string): number {
@@ -67,13 +68,17 @@ export class ServiceTimes {
     let operatingRows = 0;
     let fill = 0;
     let costPerRow = 0;
+    let costWeights = 0;
     const sums = new Map<string, Line & { weight: number }>();
     for (const { load } of batchers) {
       const weight = Math.max(1e-3, positive(load.capacity));
       weights += weight;
       operatingRows += weight * load.operatingRows;
       fill += weight * positive(load.fill);
-      costPerRow += weight * (load.costPerRow > 0 ? load.costPerRow : 1);
+      if (load.costPerRow > 0) {
+        costPerRow += weight * load.costPerRow;
+        costWeights += weight;
+      }
       for (const { variant, baseMs, rowMs, cv } of load.runTimes) {
         const sum = sums.get(variant) ?? { baseMs: 0, rowMs: 0, slow: 0, weight: 0 };
         sum.baseMs += weight * positive(baseMs);
@@ -85,7 +90,7 @@ export class ServiceTimes {
     }
     this.operatingRows = Math.max(1, Math.round(operatingRows / weights));
     this.fill = Math.min(1, fill / weights);
-    this.#costPerRow = costPerRow / weights;
+    this.#costPerRow = costWeights > 0 ? costPerRow / costWeights : 0;
     this.#lines.clear();
     for (const [variant, { baseMs, rowMs, slow, weight }] of sums) {
       this.#lines.set(variant, { baseMs: baseMs / weight, rowMs: Math.max(1e-4, rowMs / weight), slow: slow / weight });

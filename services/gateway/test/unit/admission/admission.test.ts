@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { batcherLoad, model, offer, START_MS, setUp, stateOf, waiting } from './fixtures.ts';
+import { batcherLoad, candidate, model, offer, START_MS, setUp, stateOf, waiting } from './fixtures.ts';
 
 test('an idle mesh refuses nothing and keeps nobody waiting', () => {
   const admission = setUp();
@@ -50,6 +50,14 @@ test('a closed loop of 128 connections is never refused, nor after a pause', () 
       admission.tick(nowMs);
       if (round === 200) nowMs += 3_000;
     }
+  }
+});
+
+test('a declared cost counts by its rows until a batcher knows what it means', () => {
+  const request = { cost: 800, rows: 8 }; // of 100 for a row, as lengths of texts are
+  for (const costPerRow of [0, 100]) {
+    const admission = setUp({ batcher: { costPerRow } });
+    assert.equal(admission.decide(candidate(request), START_MS).costIms, 8 * 0.625);
   }
 });
 
