@@ -128,6 +128,7 @@ export class PullSource {
     this.#ready = false;
     this.#asked.clear();
     this.#outstanding = 0;
+    this.#inbox = '';
     this.#inboxSub = undefined;
   }
 
@@ -153,7 +154,7 @@ export class PullSource {
 
   #receive(message: RawMessage, inbox: string): void {
     if (message.code !== 0) {
-      if (inbox === this.#inbox && !this.#stopped) this.#ended(message);
+      if (inbox === this.#inbox) this.#ended(message);
       return;
     }
     if (message.reply === '') return;

@@ -7,12 +7,7 @@ import { ManualClock } from '@spillway/lifecycle/manual-clock';
 import { startNatsServer } from '@spillway/testing/nats-server';
 import { connectBus } from '../src/connect.ts';
 import { keepLease, watchLeases } from '../src/leases.ts';
-
-/** Stops this process as a machine that is too busy for it does: timers become due, what arrives lies in its sockets. */
-function pause(ms: number): void {
-  const endMs = performance.now() + ms;
-  while (performance.now() < endMs);
-}
+import { pause } from './pause.ts';
 
 test('after a pause of this process what has arrived meanwhile counts, before acknowledgements and leases are given up', async () => {
   await using nats = await startNatsServer();

@@ -136,12 +136,12 @@ export const jobsConsumer = (trafficClass: TrafficClass, model: string, ackWaitM
   memory: false,
 });
 
-/** The server says here that it delivers a frame no more: its deliveries were lost, or ended without a word. */
-export const stuckWork = (trafficClass: TrafficClass): string =>
-  `$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.${workStream(trafficClass)}.*`;
+/** The server says here that it delivers a message of the stream no more: its deliveries were lost, or ended without a word. */
+const stuckIn = (stream: string): string => `$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.${stream}.*`;
 
-/** The server says here that it delivers a job no more: its last delivery ended without a word. */
-export const STUCK_JOBS = `$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.${JOBS_STREAM}.*`;
+export const stuckWork = (trafficClass: TrafficClass): string => stuckIn(workStream(trafficClass));
+
+export const STUCK_JOBS = stuckIn(JOBS_STREAM);
 
 /** After so many deliveries an event that failed for good reason is dead; the gateway ends it, not the server. */
 export const EVENT_DELIVERIES = 5;

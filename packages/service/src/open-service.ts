@@ -11,7 +11,7 @@ import { createMetrics, type Metrics } from '@spillway/telemetry/metrics';
 import { startTelemetry } from '@spillway/telemetry/start';
 
 /** Of a service's configuration, what its process needs. */
-type ProcessConfig = {
+type ProcessConfig = Readonly<Record<string, unknown>> & {
   readonly instance: string;
   readonly logLevel: LogLevel;
   readonly otlpEndpoint: string;
@@ -19,9 +19,9 @@ type ProcessConfig = {
   readonly host: string;
 };
 
-export type OpenServiceOptions<C extends ProcessConfig> = {
+export type OpenServiceOptions = {
   service: ServiceName;
-  config: C;
+  config: ProcessConfig;
   /** Of the configuration; they say what is secret. */
   fields: Fields;
   /** Of `/livez`, `/readyz` and `/metrics`, on the configuration's host. */
@@ -50,7 +50,7 @@ export type OpenService = AsyncDisposable & {
 };
 
 /** Logs the configuration, exports spans, serves metrics and health. Disposing of it is the end of the service: `stopped`. */
-export async function openService<C extends ProcessConfig>(options: OpenServiceOptions<C>): Promise<OpenService> {
+export async function openService(options: OpenServiceOptions): Promise<OpenService> {
   const { service, config } = options;
   const { instance } = config;
   const log = createLogger({ service, instance, level: config.logLevel });

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
-import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Breaker } from '@spillway/lifecycle/breaker';
 import { monotonicClock, wallClock } from '@spillway/lifecycle/clock';
 import { InFlight } from '@spillway/lifecycle/in-flight';
 import { closeRedis, openRedis } from '@spillway/redis/client';
 import { startGrpcServer } from '@spillway/rpc/server';
+import { callableAt } from '@spillway/service/address';
 import { openService } from '@spillway/service/open-service';
 import { cacheService } from './adapters/grpc-server.ts';
 import { Lookups } from './adapters/lookups.ts';
@@ -85,7 +85,7 @@ export async function startCache(config: CacheConfig): Promise<CacheService> {
       maxReceiveBytes: MAX_MESSAGE_BYTES,
     }),
   );
-  const address = `${config.advertiseHost || reachable(config.host)}:${grpc.port}`;
+  const address = callableAt(config, grpc.port);
   state.set('ready');
   grpc.setServing(true);
   const lease = opening.use(base.announce(bus, () => ({ address })));
@@ -109,6 +109,3 @@ export async function startCache(config: CacheConfig): Promise<CacheService> {
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }
-
-/** An address that others can call: that of "every interface" leads nowhere. */
-const reachable = (host: string): string => (host === '0.0.0.0' || host === '::' ? hostname() : host);

@@ -1,9 +1,9 @@
-import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { monotonicClock, wallClock } from '@spillway/lifecycle/clock';
 import { InFlight } from '@spillway/lifecycle/in-flight';
 import { startGrpcServer } from '@spillway/rpc/server';
+import { callableAt } from '@spillway/service/address';
 import { openService } from '@spillway/service/open-service';
 import { FetchHandler } from './adapters/fetch-handler.ts';
 import { featuresService } from './adapters/grpc-server.ts';
@@ -65,7 +65,7 @@ export async function startFeatureService(config: FeatureServiceConfig): Promise
       maxReceiveBytes: MAX_MESSAGE_BYTES,
     }),
   );
-  const address = `${config.advertiseHost || reachable(config.host)}:${grpc.port}`;
+  const address = callableAt(config, grpc.port);
   state.set('ready');
   grpc.setServing(true);
   const lease = opening.use(base.announce(bus, () => ({ address })));
@@ -89,6 +89,3 @@ export async function startFeatureService(config: FeatureServiceConfig): Promise
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }
-
-/** An address that others can call: that of "every interface" leads nowhere. */
-const reachable = (host: string): string => (host === '0.0.0.0' || host === '::' ? hostname() : host);

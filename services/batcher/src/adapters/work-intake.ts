@@ -139,8 +139,9 @@ export class WorkIntake {
   #giveAway(model: string): number {
     const { bus, dispatcher } = this.#options;
     const frames = handBack(dispatcher, model, 'all');
+    if (dispatcher.credits.hasHome(model)) return frames; // the rest may yet run here
     reissueRequests(bus, takeStranded(dispatcher, model));
-    if (dispatcher.credits.hasHome(model) || !bus.up) return frames;
+    if (!bus.up) return frames;
     for (const job of takeStrandedJobs(dispatcher, model)) reissueJob(bus, job).catch(() => undefined); // stuck: a gateway ends it
     return frames;
   }

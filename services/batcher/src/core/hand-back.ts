@@ -15,12 +15,8 @@ export function handBack(dispatcher: Dispatcher, model: string, which: 'all' | '
   return frames.size;
 }
 
-/**
- * When nobody takes batches of the model here any more: takes out the requests that `handBack` had to leave, whose frame is
- * acknowledged or on its last delivery. They need a new message.
- */
+/** Takes out the requests that `handBack` had to leave, whose frame is acknowledged or on its last delivery: they need a new message. */
 export function takeStranded(dispatcher: Dispatcher, model: string): Work[] {
-  if (dispatcher.credits.hasHome(model)) return [];
   const stranded = dispatcher.queues(model)?.requests.remove(({ frame }) => !frame.held || frame.lastDelivery) ?? [];
   dispatcher.drop(stranded);
   return stranded;

@@ -30,8 +30,7 @@ export function watchSelf(
   let inTime = true;
   let samples = 0;
   let seen = performance.eventLoopUtilization();
-  let ran = process.threadCpuUsage();
-  let seenMs = clock.now();
+  let ranMs = threadMs();
   let utilization = 0;
   let running = 0;
   let timer: NodeJS.Timeout;
@@ -40,10 +39,9 @@ export function watchSelf(
     const lagMs = Math.max(0, nowMs - dueMs);
     utilization += WEIGHT * (performance.eventLoopUtilization(seen).utilization - utilization);
     seen = performance.eventLoopUtilization();
-    const { user, system } = process.threadCpuUsage(ran);
-    ran = process.threadCpuUsage();
-    running += WEIGHT * ((user + system) / 1_000 / Math.max(1, nowMs - seenMs) - running);
-    seenMs = nowMs;
+    const beforeMs = ranMs;
+    ranMs = threadMs();
+    running += WEIGHT * ((ranMs - beforeMs) / Math.max(1, nowMs - dueMs + SAMPLE_MS) - running);
     sees.observeLag(lagMs, nowMs, { utilization, starved: Math.max(0, utilization - running) });
     lateSinceMs = lagMs > UNREADY_LAG_MS ? Math.min(lateSinceMs, nowMs) : Number.POSITIVE_INFINITY;
     inTime = !(nowMs - lateSinceMs >= UNREADY_AFTER_MS);
@@ -62,4 +60,10 @@ export function watchSelf(
     },
     [Symbol.dispose]: () => clearTimeout(timer),
   };
+}
+
+/** Processor time of this thread so far. */
+function threadMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1_000;
 }

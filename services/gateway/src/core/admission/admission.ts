@@ -4,7 +4,7 @@ import { AdmittedModels } from './admitted-models.ts';
 import { Answers } from './answers.ts';
 import { CpuGuard, type LoopUse } from './cpu-guard.ts';
 import { applyLevel, newEffects } from './effects.ts';
-import { type Around, imsOf, Ladder } from './ladder.ts';
+import { type Around, Ladder } from './ladder.ts';
 import { Levers } from './levers.ts';
 import { KEYS_TOPIC, Quotas } from './quotas.ts';
 import { Resubmission } from './resubmission.ts';
@@ -91,7 +91,7 @@ export class Admission {
   /** What work of this cost takes of the full model, in ms of an instance, as far as it is known. */
   imsOf(model: string, cost: number): number {
     const known = this.#models.get(model);
-    return known === undefined ? cost : imsOf(known, '', { cost, rows: 1 });
+    return known === undefined ? cost : known.view.times.imsOf('', { cost, rows: 1 });
   }
 
   /** @param epochMs The wall clock at `nowMs`. */

@@ -47,11 +47,11 @@ export class Ladder {
     const { view } = model;
     const { rank } = decision;
     const control = model.classes[rank]!;
-    const fullIms = imsOf(model, '', candidate);
+    const fullIms = view.times.imsOf('', candidate);
     let index = around.forced === undefined && this.#mayBeLighter(model, candidate) ? this.#first(model, candidate) : 0;
     const last = around.forced === undefined && this.#mayBeLighter(model, candidate) ? model.variants.length - 1 : 0;
     let variant = around.forced ?? model.variants[index]!;
-    let costIms = variant === '' ? fullIms : imsOf(model, variant, candidate);
+    let costIms = variant === '' ? fullIms : view.times.imsOf(variant, candidate);
     const slot = control.tenants.slotOf(candidate.tenant, around.weights.of(rank, candidate.tenant), 1);
     view.rates.onOffered(rank, fullIms, nowMs);
     control.tenants.onOffered(slot, costIms, nowMs);
@@ -84,7 +84,7 @@ export class Ladder {
       index += 1;
       if (index > last) break;
       variant = model.variants[index]!;
-      costIms = imsOf(model, variant, candidate);
+      costIms = view.times.imsOf(variant, candidate);
     }
     if (ticket) {
       decision.rung = 'ticket';
@@ -186,10 +186,6 @@ export class Ladder {
     return overloadHintMs(Math.max(waitMs, boundMs), this.#random);
   }
 }
-
-/** Its cost until a batcher has told what a run takes. */
-export const imsOf = ({ view }: ModelAdmission, variant: string, request: Pick<Candidate, 'cost' | 'rows'>): number =>
-  view.times.known ? view.times.imsOf(variant, request) : request.cost;
 
 /** When its batch will start and its answer be here, in a batch as large as what waits makes it. */
 function predict(

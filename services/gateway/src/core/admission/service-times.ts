@@ -52,8 +52,12 @@ export class ServiceTimes {
     return line === undefined ? 0 : (line.baseMs + line.rowMs * rows) * line.slow;
   }
 
-  /** Of a request, in a batch of the operating size; by its rows until what they cost in the mean is known. */
+  /**
+   * Of a request, in a batch of the operating size: by its rows until what they cost in the mean is known, and its cost itself until
+   * a run time is.
+   */
   imsOf(variant: string, { cost, rows }: { cost: number; rows: number }): number {
+    if (!this.known) return cost;
     return this.imsPerRow(variant) * (this.#costPerRow > 0 ? cost / this.#costPerRow : rows);
   }
 
